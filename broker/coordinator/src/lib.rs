@@ -1,0 +1,1 @@
+//! Group coordinator as an event-sourced state machine.
