@@ -154,7 +154,14 @@ impl Validator {
                 let rule = format!("String must be one of: {}", allowed.join(", "));
                 Some((rule, bad.to_owned()))
             }
-            Self::Custom { rule, check } => (!check(value)).then(|| (rule.replace("{name}", name), shown())),
+            Self::Custom { rule, check } => {
+                // Java prints the list object here, brackets and all.
+                let shown = match value {
+                    ConfigValue::List(list) => format!("[{}]", list.join(", ")),
+                    _ => shown(),
+                };
+                (!check(value)).then(|| (rule.replace("{name}", name), shown))
+            }
         }
     }
 }
