@@ -14,7 +14,6 @@ const V1_FIXED_BYTES: usize = V0_FIXED_BYTES + 8;
 /// A message as it stands in a set.
 #[derive(Debug)]
 pub(super) struct Message<'a> {
-    pub(super) offset: i64,
     pub(super) magic: i8,
     pub(super) attributes: u8,
     /// -1 in format v0.
@@ -33,7 +32,9 @@ impl<'a> Message<'a> {
             return Err(short(MAGIC_AT + 1));
         }
         let mut head = &rest[..];
-        let (offset, size) = (head.get_i64(), head.get_i32());
+        // Offsets of produced messages mean nothing, the log assigns its own.
+        head.advance(8);
+        let size = head.get_i32();
         let magic = rest[MAGIC_AT] as i8;
         let fixed = match magic {
             0 => V0_FIXED_BYTES,
@@ -45,10 +46,10 @@ impl<'a> Message<'a> {
         let end = LOG_OVERHEAD_BYTES + size;
         let whole: &'a [u8] = rest.get(..end).ok_or_else(|| short(end))?;
         *rest = &rest[end..];
-        Self::parse(offset, magic, whole)
+        Self::parse(magic, whole)
     }
 
-    fn parse(offset: i64, magic: i8, whole: &'a [u8]) -> Result<Self, RecordsError> {
+    fn parse(magic: i8, whole: &'a [u8]) -> Result<Self, RecordsError> {
         let mut fields = &whole[LOG_OVERHEAD_BYTES..];
         let crc = fields.get_u32();
         fields.advance(1);
@@ -59,7 +60,7 @@ impl<'a> Message<'a> {
         if !fields.is_empty() {
             return Err(RecordsError::InvalidRecord("bytes after the message's value"));
         }
-        Ok(Self { offset, magic, attributes, timestamp_ms, key, value, crc, checked: &whole[CRC_FROM..] })
+        Ok(Self { magic, attributes, timestamp_ms, key, value, crc, checked: &whole[CRC_FROM..] })
     }
 
     pub(super) fn check_crc(&self) -> Result<(), RecordsError> {
