@@ -1,0 +1,294 @@
+//! Fetch: ranges of segment files for the partitions a client wants, now or when there is enough of
+//! them (`KafkaApis.handleFetchRequest`, `ReplicaManager.fetchMessages`, `DelayedFetch`). Records
+//! are never decoded here, except for clients from before record batches.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use millrace_protocol::messages::fetch::{
+    EpochEndOffset, FetchRequest, FetchResponse, FetchableTopicResponse, LeaderIdAndEpoch, PartitionData,
+};
+use millrace_protocol::records::legacy;
+use millrace_protocol::wire::RecordSet;
+use millrace_protocol::ErrorCode;
+
+use crate::context::RequestContext;
+use crate::net::FileRange;
+use crate::partitions::{
+    FetchContext, FetchSessions, FetchWaiter, Parking, Partition, Partitions, Session, Slice, TopicKey, Wanted,
+};
+
+/// The first version that names topics by id (KIP-516).
+const FIRST_WITH_IDS: i16 = 13;
+/// The first version whose limit in bytes yields to a first batch that is larger (KIP-74).
+const FIRST_WITH_SOFT_LIMIT: i16 = 3;
+/// The first version whose clients read record batches; 2 and 3 read messages of magic 1.
+const FIRST_WITH_BATCHES: i16 = 4;
+const FIRST_WITH_MAGIC_1: i16 = 2;
+const READ_COMMITTED: i8 = 1;
+const WAIT_MAX: Duration = Duration::from_secs(3600);
+
+/// A response, and the ranges of files that fill its holes.
+pub(crate) struct FetchAnswer {
+    pub(crate) response: FetchResponse,
+    pub(crate) files: Vec<FileRange>,
+}
+
+/// What became of a request.
+pub(crate) enum FetchStarted {
+    Ready(FetchAnswer),
+    Parked(ParkedFetch),
+}
+
+/// A fetch that waits for more to read.
+pub(crate) struct ParkedFetch {
+    fetch: Fetch,
+    parking: Parking,
+    wait_max: Duration,
+}
+
+/// The parts of a request that its passes over the partitions need.
+struct Fetch {
+    partitions: Arc<Partitions>,
+    context: FetchContext,
+    version: i16,
+    read_committed: bool,
+    bytes_max: usize,
+}
+
+/// One pass over the wanted partitions: what each of them has to say.
+struct Pass {
+    /// Position among the wanted, and what was found.
+    found: Vec<(usize, Found)>,
+    bytes: usize,
+    /// Something has to be said at once, however little there is to read.
+    urgent: bool,
+}
+
+struct Found {
+    data: PartitionData,
+    fetch_offset: i64,
+    slice: Option<Slice>,
+    partition: Option<Arc<Partition>>,
+}
+
+pub(crate) fn start(
+    partitions: &Arc<Partitions>,
+    sessions: &FetchSessions,
+    bytes_max: i32,
+    context: &RequestContext,
+    request: FetchRequest,
+) -> FetchStarted {
+    let version = context.api_version;
+    let session = match sessions.context(&request, version >= FIRST_WITH_IDS) {
+        Ok(session) => session,
+        Err(error_code) => {
+            let response = FetchResponse { error_code, ..FetchResponse::default() };
+            return FetchStarted::Ready(FetchAnswer { response, files: Vec::new() });
+        }
+    };
+    let fetch = Fetch {
+        partitions: Arc::clone(partitions),
+        context: session,
+        version,
+        read_committed: request.isolation_level == READ_COMMITTED,
+        bytes_max: usize::try_from(request.max_bytes.min(bytes_max)).unwrap_or(0),
+    };
+    let first = fetch.pass();
+    let wanted_bytes = usize::try_from(request.min_bytes).unwrap_or(0);
+    if first.urgent || first.bytes >= wanted_bytes || request.max_wait_ms <= 0 || first.found.is_empty() {
+        return FetchStarted::Ready(fetch.answer(first));
+    }
+    let wait_max = Duration::from_millis(request.max_wait_ms.unsigned_abs().into()).min(WAIT_MAX);
+    fetch.park(&first, wanted_bytes - first.bytes, wait_max)
+}
+
+impl Fetch {
+    /// Parks on the partitions of `first`. What arrived since that pass is answered at once.
+    fn park(self, first: &Pass, missing_bytes: usize, wait_max: Duration) -> FetchStarted {
+        let waiter = FetchWaiter::new(i64::try_from(missing_bytes).unwrap_or(i64::MAX));
+        let named: Vec<_> = first.found.iter().filter_map(|(_, found)| found.partition.clone()).collect();
+        let Some(parking) = self.partitions.park(named, waiter) else {
+            return FetchStarted::Ready(self.answer_now());
+        };
+        let moved = first.found.iter().any(|(_, found)| {
+            found.partition.as_ref().is_some_and(|partition| partition.high_watermark() != found.data.high_watermark)
+        });
+        if moved {
+            drop(parking);
+            return FetchStarted::Ready(self.answer_now());
+        }
+        FetchStarted::Parked(ParkedFetch { fetch: self, parking, wait_max })
+    }
+
+    fn answer_now(&self) -> FetchAnswer {
+        self.answer(self.pass())
+    }
+
+    fn pass(&self) -> Pass {
+        match &self.context {
+            FetchContext::Sessionless(wanted) => self.read_all(wanted, 0..wanted.len()),
+            FetchContext::Full(session) | FetchContext::Incremental(session) => {
+                let session = session.lock();
+                self.read_all(&session.wanted, session.order())
+            }
+        }
+    }
+
+    fn read_all(&self, wanted: &[Wanted], order: impl Iterator<Item = usize>) -> Pass {
+        let mut pass = Pass { found: Vec::with_capacity(wanted.len()), bytes: 0, urgent: false };
+        for position in order {
+            let found = self.read_one(&wanted[position], pass.bytes);
+            pass.bytes += found.slice.as_ref().map_or(0, Slice::len);
+            pass.urgent |= found.data.error_code.is_err() || found.data.diverging_epoch.epoch >= 0;
+            pass.found.push((position, found));
+        }
+        pass
+    }
+
+    fn read_one(&self, wanted: &Wanted, bytes_before: usize) -> Found {
+        let request = &wanted.request;
+        let mut data = PartitionData {
+            partition_index: request.partition,
+            high_watermark: -1,
+            records: Some(RecordSet::default()),
+            aborted_transactions: self.read_committed.then(Vec::new),
+            ..PartitionData::default()
+        };
+        let by_id = self.version >= FIRST_WITH_IDS;
+        let partition = if by_id {
+            self.partitions.get_by_id(&wanted.topic.id, request.partition)
+        } else {
+            self.partitions.get(&wanted.topic.name, request.partition)
+        };
+        let Some(partition) = partition else {
+            data.error_code =
+                if by_id { ErrorCode::UNKNOWN_TOPIC_ID } else { ErrorCode::UNKNOWN_TOPIC_OR_PARTITION };
+            return Found { data, fetch_offset: request.fetch_offset, slice: None, partition: None };
+        };
+        let slice = self.read_partition(&partition, wanted, bytes_before, &mut data);
+        Found { data, fetch_offset: request.fetch_offset, slice, partition: Some(partition) }
+    }
+
+    fn read_partition(&self, partition: &Partition, wanted: &Wanted, bytes_before: usize, data: &mut PartitionData) -> Option<Slice> {
+        let request = &wanted.request;
+        data.high_watermark = partition.high_watermark();
+        data.last_stable_offset = data.high_watermark;
+        data.log_start_offset = partition.log_start_offset();
+        if let Err(code) = partition.check_leader_epoch(request.current_leader_epoch) {
+            data.error_code = code;
+            data.current_leader = LeaderIdAndEpoch { leader_id: partition.leader_id(), leader_epoch: partition.leader_epoch() };
+            return None;
+        }
+        if let Some((epoch, end_offset)) = partition.diverging(request.last_fetched_epoch, request.fetch_offset) {
+            data.diverging_epoch = EpochEndOffset { epoch, end_offset };
+            return None;
+        }
+        let left = self.bytes_max.saturating_sub(bytes_before);
+        let limit = left.min(usize::try_from(request.partition_max_bytes).unwrap_or(0));
+        let at_least_one = bytes_before == 0 && self.version >= FIRST_WITH_SOFT_LIMIT;
+        match partition.read(request.fetch_offset, limit, at_least_one) {
+            Ok(slice) => slice,
+            Err(failure) => {
+                data.error_code = failure.code;
+                None
+            }
+        }
+    }
+
+    fn answer(&self, pass: Pass) -> FetchAnswer {
+        match &self.context {
+            FetchContext::Sessionless(wanted) => {
+                let topics = pass.found.into_iter().map(|(position, found)| (wanted[position].topic.clone(), found));
+                self.compose(0, topics)
+            }
+            FetchContext::Full(session) => self.answer_in_session(&mut session.lock(), pass, true),
+            FetchContext::Incremental(session) => self.answer_in_session(&mut session.lock(), pass, false),
+        }
+    }
+
+    fn answer_in_session(&self, session: &mut Session, pass: Pass, full: bool) -> FetchAnswer {
+        let mut told = Vec::with_capacity(pass.found.len());
+        let mut last_served = None;
+        for (position, found) in pass.found {
+            let Some(wanted) = session.wanted.get_mut(position) else { continue };
+            let data = &found.data;
+            let records = found.slice.is_some() || data.diverging_epoch.epoch >= 0;
+            let news = wanted.tell(data.error_code, data.high_watermark, data.log_start_offset, records);
+            if found.slice.is_some() {
+                last_served = Some(position);
+            }
+            if full || news {
+                told.push((wanted.topic.clone(), found));
+            }
+        }
+        if let Some(position) = last_served {
+            session.served(position);
+        }
+        self.compose(session.id, told.into_iter())
+    }
+
+    /// Puts what was found into the response's order: partitions of one topic together as long as
+    /// they come together.
+    fn compose(&self, session_id: i32, told: impl Iterator<Item = (TopicKey, Found)>) -> FetchAnswer {
+        let mut files = Vec::new();
+        let mut responses: Vec<FetchableTopicResponse> = Vec::new();
+        for (topic, Found { mut data, fetch_offset, slice, partition }) in told {
+            if let Some(slice) = slice {
+                match self.records(slice, fetch_offset, &mut files) {
+                    Ok(records) => {
+                        if let Some(partition) = partition {
+                            partition.observe_read(records.len());
+                        }
+                        data.records = Some(records);
+                    }
+                    Err(code) => data.error_code = code,
+                }
+            }
+            match responses.last_mut() {
+                Some(last) if last.topic == *topic.name && last.topic_id == topic.id => last.partitions.push(data),
+                _ => responses.push(FetchableTopicResponse {
+                    topic: topic.name.to_string(),
+                    topic_id: topic.id,
+                    partitions: vec![data],
+                }),
+            }
+        }
+        let response = FetchResponse { session_id, responses, ..FetchResponse::default() };
+        FetchAnswer { response, files }
+    }
+
+    fn records(&self, slice: Slice, fetch_offset: i64, files: &mut Vec<FileRange>) -> Result<RecordSet, ErrorCode> {
+        if self.version < FIRST_WITH_BATCHES {
+            return down_converted(slice, self.version, fetch_offset).map(RecordSet::Memory);
+        }
+        Ok(match slice {
+            Slice::Memory(bytes) => RecordSet::Memory(bytes),
+            Slice::File(range) => {
+                let length = range.length;
+                files.push(range);
+                RecordSet::External(length)
+            }
+        })
+    }
+}
+
+/// Clients from before 0.11 get message sets, without record headers.
+fn down_converted(slice: Slice, version: i16, fetch_offset: i64) -> Result<Bytes, ErrorCode> {
+    let magic = if version >= FIRST_WITH_MAGIC_1 { 1 } else { 0 };
+    let limit = slice.len().saturating_mul(16).max(1 << 20);
+    let bytes = slice.into_bytes().map_err(|_| ErrorCode::KAFKA_STORAGE_ERROR)?;
+    legacy::from_batches(bytes, magic, fetch_offset, limit).map_err(|_| ErrorCode::UNSUPPORTED_COMPRESSION_TYPE)
+}
+
+impl ParkedFetch {
+    /// Waits for enough to arrive, or for the client's patience to end, and reads once more.
+    pub(crate) async fn wait(self) -> FetchAnswer {
+        let Self { fetch, parking, wait_max } = self;
+        // Either way there is an answer; only what it holds differs.
+        let _timed_out = tokio::time::timeout(wait_max, parking.woken()).await.is_err();
+        drop(parking);
+        fetch.answer_now()
+    }
+}

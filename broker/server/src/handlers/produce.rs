@@ -1,0 +1,127 @@
+//! Produce: each partition's batch goes to the end of its log, in the connection's own task. The
+//! records stay the client's bytes (`KafkaApis.handleProduceRequest`, `ReplicaManager.appendRecords`).
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use millrace_protocol::messages::produce::{
+    BatchIndexAndErrorMessage, LeaderIdAndEpoch, PartitionProduceData, PartitionProduceResponse, ProduceRequest,
+    ProduceResponse, TopicProduceData, TopicProduceResponse,
+};
+use millrace_protocol::records::{BatchHeader, Compression, legacy};
+use millrace_protocol::{ErrorCode, Uuid};
+
+use crate::context::RequestContext;
+use crate::partitions::{Failure, Partition, Partitions};
+
+/// The first version whose records are batches of magic 2.
+const FIRST_WITH_BATCHES: i16 = 3;
+/// The first version whose clients know zstd (KIP-110).
+const FIRST_WITH_ZSTD: i16 = 7;
+/// The first version that names topics by id (KIP-516).
+const FIRST_WITH_IDS: i16 = 13;
+/// What a compressed message set may grow to.
+const LEGACY_BYTES_MAX: usize = 100 * 1024 * 1024;
+/// Kafka's tools may write to internal topics under this name.
+const ADMIN_CLIENT: &str = "__admin_client";
+
+pub(crate) fn handle(partitions: &Partitions, context: &RequestContext, request: ProduceRequest) -> ProduceResponse {
+    let refused = refusal(&request);
+    let responses = request.topic_data.into_iter().map(|topic| {
+        let TopicProduceData { name, topic_id, partition_data } = topic;
+        let partition_responses = partition_data
+            .into_iter()
+            .map(|data| {
+                let index = data.index;
+                let appended = match refused {
+                    Some(code) => Err(Failure::from(code)),
+                    None => find(partitions, context, &name, &topic_id, index)
+                        .and_then(|partition| append(&partition, context, data)),
+                };
+                appended.unwrap_or_else(|failure| failed(index, failure))
+            })
+            .collect();
+        TopicProduceResponse { name, topic_id, partition_responses }
+    });
+    ProduceResponse { responses: responses.collect(), ..ProduceResponse::default() }
+}
+
+/// The first error in a response, for requests whose response nobody reads.
+pub(crate) fn first_error(response: &ProduceResponse) -> Option<ErrorCode> {
+    let partitions = response.responses.iter().flat_map(|topic| &topic.partition_responses);
+    partitions.map(|partition| partition.error_code).find(|code| code.is_err())
+}
+
+/// What is wrong with the request as a whole.
+fn refusal(request: &ProduceRequest) -> Option<ErrorCode> {
+    if !(-1..=1).contains(&request.acks) {
+        return Some(ErrorCode::INVALID_REQUIRED_ACKS);
+    }
+    // There is no transaction coordinator yet that could have begun this transaction.
+    request.transactional_id.is_some().then_some(ErrorCode::INVALID_PRODUCER_ID_MAPPING)
+}
+
+fn find(partitions: &Partitions, context: &RequestContext, name: &str, id: &Uuid, index: i32) -> Result<Arc<Partition>, Failure> {
+    let partition = if context.api_version >= FIRST_WITH_IDS {
+        partitions.get_by_id(id, index).ok_or(ErrorCode::UNKNOWN_TOPIC_ID)?
+    } else {
+        partitions.get(name, index).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?
+    };
+    if partition.is_internal() && context.client_id.as_deref() != Some(ADMIN_CLIENT) {
+        let message = format!("Cannot append to internal topic {}", partition.topic());
+        return Err(Failure::new(ErrorCode::INVALID_TOPIC_EXCEPTION, message));
+    }
+    Ok(partition)
+}
+
+fn append(partition: &Partition, context: &RequestContext, data: PartitionProduceData) -> Result<PartitionProduceResponse, Failure> {
+    let records = data.records.unwrap_or_default();
+    let batches = if context.api_version < FIRST_WITH_BATCHES { converted(records)? } else { checked(records, context.api_version)? };
+    let appended = partition.append(batches)?;
+    Ok(PartitionProduceResponse {
+        index: data.index,
+        base_offset: appended.base_offset,
+        log_append_time_ms: appended.log_append_time_ms,
+        log_start_offset: appended.log_start_offset,
+        ..PartitionProduceResponse::default()
+    })
+}
+
+/// Exactly one batch, of magic 2, in a codec that this version knows
+/// (`ProduceRequest.validateRecords`).
+fn checked(records: Bytes, version: i16) -> Result<Bytes, Failure> {
+    let invalid = |text: &str| Failure::new(ErrorCode::INVALID_RECORD, format!("Produce requests with version {version} {text}"));
+    if records.is_empty() {
+        return Err(invalid("must have at least one record batch per partition"));
+    }
+    let header = BatchHeader::parse(&records).map_err(|error| Failure::from_records(&error))?;
+    if header.size_bytes() < records.len() {
+        return Err(invalid("are only allowed to contain exactly one record batch per partition"));
+    }
+    if version < FIRST_WITH_ZSTD && header.attributes.compression() == Ok(Compression::Zstd) {
+        let text = format!("Produce requests with version {version} are not allowed to use ZStandard compression");
+        return Err(Failure::new(ErrorCode::UNSUPPORTED_COMPRESSION_TYPE, text));
+    }
+    Ok(records)
+}
+
+/// Message sets of old clients become batches; nothing else is ever stored.
+fn converted(records: Bytes) -> Result<Bytes, Failure> {
+    legacy::to_batch(&records, LEGACY_BYTES_MAX).map_err(|error| Failure::from_records(&error))
+}
+
+fn failed(index: i32, failure: Failure) -> PartitionProduceResponse {
+    let record_errors = failure.records.into_iter().map(|(batch_index, message)| BatchIndexAndErrorMessage {
+        batch_index,
+        batch_index_error_message: Some(message),
+    });
+    PartitionProduceResponse {
+        index,
+        error_code: failure.code,
+        base_offset: -1,
+        record_errors: record_errors.collect(),
+        error_message: failure.message,
+        current_leader: LeaderIdAndEpoch::default(),
+        ..PartitionProduceResponse::default()
+    }
+}

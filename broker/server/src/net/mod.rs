@@ -1,0 +1,13 @@
+//! Sockets: accepting, framing, answering in order, and the limits on all of it. Knows frames and
+//! responses; what a request means is the business of `dispatch`.
+
+mod connection;
+mod frame;
+mod limits;
+mod listener;
+mod outbound;
+mod response;
+
+pub(crate) use limits::{ByteBudget, ConnectionLimits};
+pub(crate) use listener::{Acceptor, BoundListener, bind};
+pub(crate) use response::Response;

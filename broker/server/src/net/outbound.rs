@@ -1,0 +1,100 @@
+//! Sends responses in order. Consecutive pieces in memory leave in one call; ranges of files leave
+//! by `sendfile`, straight from the page cache.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+
+use bytes::Buf;
+use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+
+use super::response::{Chunk, FileRange, Response};
+
+/// Pieces gathered for one call.
+const SLICES_MAX: usize = 32;
+/// Asked of one `sendfile`, so that one reader does not hold a worker for long.
+const SENDFILE_BYTES_MAX: usize = 1024 * 1024;
+
+/// What is yet to be sent on one connection.
+#[derive(Debug, Default)]
+pub(crate) struct Outbound {
+    chunks: VecDeque<Chunk>,
+}
+
+impl Outbound {
+    pub(crate) fn push(&mut self, response: Response) {
+        self.chunks.extend(response.chunks);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.chunks.is_empty()
+    }
+
+    /// Sends as much as the socket takes now, waiting for room once if it takes nothing. Dropping
+    /// the call loses nothing.
+    pub(crate) async fn send(&mut self, stream: &TcpStream) -> io::Result<()> {
+        while !self.chunks.is_empty() {
+            stream.writable().await?;
+            match stream.try_io(Interest::WRITABLE, || self.send_once(stream)) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn send_once(&mut self, stream: &TcpStream) -> io::Result<()> {
+        if let Some(Chunk::File(range)) = self.chunks.front_mut() {
+            send_file(stream, range)?;
+            if range.length == 0 {
+                self.chunks.pop_front();
+            }
+            return Ok(());
+        }
+        let mut sent = self.send_memory(stream)?;
+        while sent > 0 {
+            let Some(Chunk::Memory(bytes)) = self.chunks.front_mut() else { break };
+            let step = sent.min(bytes.len());
+            bytes.advance(step);
+            sent -= step;
+            if bytes.is_empty() {
+                self.chunks.pop_front();
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends the pieces in memory at the front; more is to follow if a file comes after them.
+    fn send_memory(&self, stream: &TcpStream) -> io::Result<usize> {
+        let mut slices = [const { IoSlice::new(&[]) }; SLICES_MAX];
+        let mut count = 0;
+        let mut flags = SendFlags::NOSIGNAL;
+        for chunk in &self.chunks {
+            match chunk {
+                Chunk::Memory(bytes) if count < SLICES_MAX => {
+                    slices[count] = IoSlice::new(bytes);
+                    count += 1;
+                }
+                Chunk::Memory(_) | Chunk::File(_) => {
+                    flags |= SendFlags::MORE;
+                    break;
+                }
+            }
+        }
+        Ok(sendmsg(stream, &slices[..count], &mut SendAncillaryBuffer::default(), flags)?)
+    }
+}
+
+fn send_file(stream: &TcpStream, range: &mut FileRange) -> io::Result<()> {
+    let wanted = range.length.min(SENDFILE_BYTES_MAX);
+    let sent = rustix::fs::sendfile(stream, &*range.file, Some(&mut range.position), wanted)?;
+    if sent == 0 {
+        // The segment was cut short under us: what the header promised can no longer be sent.
+        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "a segment ended before the range being sent"));
+    }
+    range.length -= sent;
+    Ok(())
+}

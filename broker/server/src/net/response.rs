@@ -1,0 +1,68 @@
+//! A response ready to leave: encoded bytes, and ranges of files between them.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use millrace_protocol::header::{ResponseHeader, response_header_version};
+use millrace_protocol::wire::{EncodeError, Writer};
+use millrace_protocol::{ApiKey, Message};
+
+const LENGTH_BYTES: usize = 4;
+/// Room for a response that carries no records.
+const CAPACITY_BYTES: usize = 256;
+
+/// Bytes of an open file.
+#[derive(Debug, Clone)]
+pub(crate) struct FileRange {
+    pub(crate) file: Arc<File>,
+    pub(crate) position: u64,
+    pub(crate) length: usize,
+}
+
+/// A piece of a response, in the order in which the pieces leave.
+#[derive(Debug)]
+pub(crate) enum Chunk {
+    Memory(Bytes),
+    File(FileRange),
+}
+
+/// One framed response.
+#[derive(Debug)]
+pub(crate) struct Response {
+    pub(crate) chunks: VecDeque<Chunk>,
+}
+
+impl Response {
+    /// Frames `body` behind its header. `files` fill the holes that the body leaves, one each.
+    pub(crate) fn new<M: Message>(
+        api_key: ApiKey,
+        api_version: i16,
+        correlation_id: i32,
+        body: &M,
+        files: Vec<FileRange>,
+    ) -> Result<Self, EncodeError> {
+        let mut writer = Writer::with_capacity(CAPACITY_BYTES);
+        writer.write_i32(0);
+        let header = ResponseHeader { correlation_id };
+        header.encode(&mut writer, response_header_version(api_key, api_version))?;
+        body.encode(&mut writer, api_version)?;
+        let length = writer.total_len() - LENGTH_BYTES;
+        writer.patch_i32(0, i32::try_from(length).map_err(|_| EncodeError::TooLong { length })?);
+        let (bytes, holes) = writer.finish();
+        debug_assert_eq!(holes.len(), files.len());
+        let mut chunks = VecDeque::with_capacity(1 + 2 * holes.len());
+        let mut rest = bytes;
+        let mut taken = 0;
+        for (hole, file) in holes.into_iter().zip(files) {
+            chunks.push_back(Chunk::Memory(rest.split_to(hole.position - taken)));
+            taken = hole.position;
+            chunks.push_back(Chunk::File(file));
+        }
+        if !rest.is_empty() {
+            chunks.push_back(Chunk::Memory(rest));
+        }
+        Ok(Self { chunks })
+    }
+}

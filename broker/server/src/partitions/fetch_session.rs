@@ -1,0 +1,325 @@
+//! Incremental fetch sessions
+//! ([KIP-227](https://cwiki.apache.org/confluence/display/KAFKA/KIP-227)): what a client fetches is
+//! kept here between its requests, so that they name only what has changed. Knows partitions by
+//! name and number, never logs.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use millrace_protocol::messages::fetch::{FetchPartition, FetchRequest, FetchTopic};
+use millrace_protocol::{ErrorCode, Uuid};
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+/// Partitions kept over all sessions. What goes beyond is served without a session.
+const PARTITIONS_MAX: usize = 1_000_000;
+/// The epoch of a request outside any session.
+const FINAL_EPOCH: i32 = -1;
+/// The epoch of a request that asks for a new session.
+const INITIAL_EPOCH: i32 = 0;
+
+/// A topic as the client names it: by name before version 13, by id from there (and the other is
+/// empty).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct TopicKey {
+    pub(crate) name: Arc<str>,
+    pub(crate) id: Uuid,
+}
+
+/// One partition that a client wants, and what it was last told about it.
+#[derive(Debug, Clone)]
+pub(crate) struct Wanted {
+    pub(crate) topic: TopicKey,
+    pub(crate) request: FetchPartition,
+    /// High watermark and log start that the client knows; -1 when it knows none.
+    told_high_watermark: i64,
+    told_log_start: i64,
+    /// The last answer was an error, so the next has to say that there is none.
+    told_error: bool,
+}
+
+impl Wanted {
+    fn new(topic: &TopicKey, request: FetchPartition) -> Self {
+        Self { topic: topic.clone(), request, told_high_watermark: -1, told_log_start: -1, told_error: false }
+    }
+
+    /// Whether an answer without records says anything new; remembers what it says.
+    pub(crate) fn tell(&mut self, error: ErrorCode, high_watermark: i64, log_start: i64, records: bool) -> bool {
+        let news = records
+            || error.is_err()
+            || self.told_error
+            || (high_watermark, log_start) != (self.told_high_watermark, self.told_log_start);
+        self.told_error = error.is_err();
+        self.told_high_watermark = high_watermark;
+        self.told_log_start = log_start;
+        news
+    }
+}
+
+/// One client's session, taken by its request while that runs.
+#[derive(Debug, Default)]
+pub(crate) struct Session {
+    pub(crate) id: i32,
+    epoch: i32,
+    by_id: bool,
+    pub(crate) wanted: Vec<Wanted>,
+    index: HashMap<(TopicKey, i32), usize>,
+    /// Where the next answer begins, so that the first partitions do not starve the last.
+    start: usize,
+}
+
+/// How a request is to be answered.
+#[derive(Debug)]
+pub(crate) enum FetchContext {
+    /// Everything asked for, once.
+    Sessionless(Vec<Wanted>),
+    /// Everything asked for, and remembered under the session's id.
+    Full(Arc<Mutex<Session>>),
+    /// Only what has changed.
+    Incremental(Arc<Mutex<Session>>),
+}
+
+/// Open sessions, bounded (`max.incremental.fetch.session.cache.slots`).
+#[derive(Debug)]
+pub(crate) struct FetchSessions {
+    slots_max: usize,
+    eviction_min: Duration,
+    cache: Mutex<Cache>,
+}
+
+#[derive(Debug, Default)]
+struct Cache {
+    sessions: HashMap<i32, Slot>,
+    partitions: usize,
+}
+
+#[derive(Debug)]
+struct Slot {
+    session: Arc<Mutex<Session>>,
+    partitions: usize,
+    last_used: Instant,
+}
+
+impl Session {
+    fn upsert(&mut self, topic: &TopicKey, request: FetchPartition) {
+        let key = (topic.clone(), request.partition);
+        match self.index.get(&key) {
+            Some(at) => self.wanted[*at].request = request,
+            None => {
+                self.index.insert(key, self.wanted.len());
+                self.wanted.push(Wanted::new(topic, request));
+            }
+        }
+    }
+
+    fn forget(&mut self, topic: &TopicKey, partition: i32) {
+        let Some(at) = self.index.remove(&(topic.clone(), partition)) else { return };
+        self.wanted.swap_remove(at);
+        if let Some(moved) = self.wanted.get(at) {
+            self.index.insert((moved.topic.clone(), moved.request.partition), at);
+        }
+    }
+
+    /// Positions of the wanted partitions, beginning after those that were served last.
+    pub(crate) fn order(&self) -> impl Iterator<Item = usize> + use<> {
+        let (count, start) = (self.wanted.len(), self.start);
+        (0..count).map(move |step| (start + step) % count)
+    }
+
+    /// The next answer begins behind `position`.
+    pub(crate) fn served(&mut self, position: usize) {
+        self.start = (position + 1) % self.wanted.len().max(1);
+    }
+}
+
+impl FetchSessions {
+    pub(crate) fn new(slots_max: usize, eviction_min: Duration) -> Self {
+        Self { slots_max, eviction_min, cache: Mutex::default() }
+    }
+
+    /// Sessions open now.
+    pub(crate) fn open(&self) -> usize {
+        self.cache.lock().sessions.len()
+    }
+
+    /// Finds or opens the session that `request` belongs to (`FetchManager.newContext`).
+    pub(crate) fn context(&self, request: &FetchRequest, by_id: bool) -> Result<FetchContext, ErrorCode> {
+        let key = |topic: &str, id: &Uuid| {
+            if by_id { TopicKey { name: Arc::default(), id: *id } } else { TopicKey { name: topic.into(), id: Uuid::ZERO } }
+        };
+        if request.session_epoch == FINAL_EPOCH || request.session_epoch == INITIAL_EPOCH {
+            if request.session_id != 0 {
+                self.close(request.session_id);
+            }
+            return Ok(self.open_full(request, by_id, &key));
+        }
+        self.resume(request, by_id, &key)
+    }
+
+    fn open_full(&self, request: &FetchRequest, by_id: bool, key: &impl Fn(&str, &Uuid) -> TopicKey) -> FetchContext {
+        let wanted = |topics: &[FetchTopic]| -> Vec<Wanted> {
+            let topics = topics.iter().flat_map(|topic| {
+                let key = key(&topic.topic, &topic.topic_id);
+                topic.partitions.iter().map(move |partition| Wanted::new(&key, partition.clone()))
+            });
+            topics.collect()
+        };
+        let wanted = wanted(&request.topics);
+        if request.session_epoch == FINAL_EPOCH || wanted.is_empty() {
+            return FetchContext::Sessionless(wanted);
+        }
+        let mut cache = self.cache.lock();
+        if !cache.make_room(wanted.len(), self.slots_max, self.eviction_min) {
+            return FetchContext::Sessionless(wanted);
+        }
+        let mut session = Session { epoch: 1, by_id, ..Session::default() };
+        for wanted in wanted {
+            session.upsert(&wanted.topic, wanted.request);
+        }
+        FetchContext::Full(cache.insert(session))
+    }
+
+    fn resume(&self, request: &FetchRequest, by_id: bool, key: &impl Fn(&str, &Uuid) -> TopicKey) -> Result<FetchContext, ErrorCode> {
+        let session = {
+            let mut cache = self.cache.lock();
+            let slot = cache.sessions.get_mut(&request.session_id).ok_or(ErrorCode::FETCH_SESSION_ID_NOT_FOUND)?;
+            slot.last_used = Instant::now();
+            Arc::clone(&slot.session)
+        };
+        let partitions = {
+            let mut held = session.lock();
+            if held.by_id != by_id {
+                return Err(ErrorCode::FETCH_SESSION_TOPIC_ID_ERROR);
+            }
+            if held.epoch != request.session_epoch {
+                return Err(ErrorCode::INVALID_FETCH_SESSION_EPOCH);
+            }
+            held.epoch = held.epoch.checked_add(1).unwrap_or(1);
+            for topic in &request.topics {
+                let key = key(&topic.topic, &topic.topic_id);
+                topic.partitions.iter().for_each(|partition| held.upsert(&key, partition.clone()));
+            }
+            for topic in &request.forgotten_topics_data {
+                let key = key(&topic.topic, &topic.topic_id);
+                topic.partitions.iter().for_each(|partition| held.forget(&key, *partition));
+            }
+            held.wanted.len()
+        };
+        self.cache.lock().resize(request.session_id, partitions);
+        Ok(FetchContext::Incremental(session))
+    }
+
+    fn close(&self, id: i32) {
+        self.cache.lock().remove(id);
+    }
+}
+
+impl Cache {
+    /// Whether another session fits, after putting out the one unused for longest if it may go.
+    fn make_room(&mut self, partitions: usize, slots_max: usize, eviction_min: Duration) -> bool {
+        if self.partitions + partitions > PARTITIONS_MAX || slots_max == 0 {
+            return false;
+        }
+        if self.sessions.len() < slots_max {
+            return true;
+        }
+        let oldest = self.sessions.iter().min_by_key(|(_, slot)| slot.last_used).map(|(id, slot)| (*id, slot.last_used));
+        match oldest {
+            Some((id, last_used)) if last_used.elapsed() >= eviction_min => {
+                self.remove(id);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn insert(&mut self, mut session: Session) -> Arc<Mutex<Session>> {
+        // Ids are random, so that a client cannot guess into the session of another.
+        let id = std::iter::repeat_with(|| fastrand::i32(1..)).find(|id| !self.sessions.contains_key(id)).unwrap_or(1);
+        session.id = id;
+        let partitions = session.wanted.len();
+        let session = Arc::new(Mutex::new(session));
+        self.sessions.insert(id, Slot { session: Arc::clone(&session), partitions, last_used: Instant::now() });
+        self.partitions += partitions;
+        session
+    }
+
+    fn resize(&mut self, id: i32, partitions: usize) {
+        if let Some(slot) = self.sessions.get_mut(&id) {
+            self.partitions = self.partitions + partitions - slot.partitions;
+            slot.partitions = partitions;
+        }
+    }
+
+    fn remove(&mut self, id: i32) {
+        if let Some(slot) = self.sessions.remove(&id) {
+            self.partitions -= slot.partitions;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(session_id: i32, session_epoch: i32, partitions: &[i32]) -> FetchRequest {
+        let partitions = partitions.iter().map(|&partition| FetchPartition { partition, ..FetchPartition::default() }).collect();
+        let topics = vec![FetchTopic { topic: "logs".into(), partitions, ..FetchTopic::default() }];
+        FetchRequest { session_id, session_epoch, topics, ..FetchRequest::default() }
+    }
+
+    fn open(sessions: &FetchSessions, request: &FetchRequest) -> Result<FetchContext, ErrorCode> {
+        sessions.context(request, false)
+    }
+
+    fn id_of(context: &FetchContext) -> i32 {
+        match context {
+            FetchContext::Full(session) | FetchContext::Incremental(session) => session.lock().id,
+            FetchContext::Sessionless(_) => 0,
+        }
+    }
+
+    #[test]
+    fn a_session_remembers_and_counts_its_epochs() {
+        let sessions = FetchSessions::new(10, Duration::ZERO);
+        let id = id_of(&open(&sessions, &request(0, 0, &[0, 1])).unwrap());
+        assert!(id > 0);
+        let mut next = request(id, 1, &[2]);
+        next.forgotten_topics_data = vec![millrace_protocol::messages::fetch::ForgottenTopic {
+            topic: "logs".into(),
+            partitions: vec![0],
+            ..Default::default()
+        }];
+        let FetchContext::Incremental(session) = open(&sessions, &next).unwrap() else { panic!("incremental") };
+        let mut partitions: Vec<_> = session.lock().wanted.iter().map(|wanted| wanted.request.partition).collect();
+        partitions.sort_unstable();
+        assert_eq!(partitions, [1, 2]);
+        assert_eq!(open(&sessions, &request(id, 1, &[])).unwrap_err(), ErrorCode::INVALID_FETCH_SESSION_EPOCH);
+        assert_eq!(open(&sessions, &request(id + 1, 1, &[])).unwrap_err(), ErrorCode::FETCH_SESSION_ID_NOT_FOUND);
+    }
+
+    #[test]
+    fn leaked_sessions_are_bounded() {
+        let sessions = FetchSessions::new(3, Duration::ZERO);
+        for _ in 0..100 {
+            assert!(id_of(&open(&sessions, &request(0, 0, &[0])).unwrap()) > 0);
+        }
+        assert_eq!(sessions.open(), 3);
+        let patient = FetchSessions::new(1, Duration::from_secs(120));
+        assert!(id_of(&open(&patient, &request(0, 0, &[0])).unwrap()) > 0);
+        assert_eq!(id_of(&open(&patient, &request(0, 0, &[0])).unwrap()), 0, "the first is too young to go");
+    }
+
+    #[test]
+    fn the_last_partitions_get_their_turn() {
+        let mut session = Session::default();
+        let key = TopicKey { name: "logs".into(), id: Uuid::ZERO };
+        for partition in 0..3 {
+            session.upsert(&key, FetchPartition { partition, ..FetchPartition::default() });
+        }
+        assert_eq!(session.order().collect::<Vec<_>>(), [0, 1, 2]);
+        session.served(0);
+        assert_eq!(session.order().collect::<Vec<_>>(), [1, 2, 0]);
+    }
+}
