@@ -1,0 +1,72 @@
+"""A MariaDB server of the test's own: own directory, own port, gone afterwards."""
+
+import getpass
+import subprocess
+from pathlib import Path
+
+from .ports import free_port
+from .process import Process
+from .waiting import until
+
+_PATH = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+
+
+class MariaDb:
+    """Debian's mariadb-server on loopback with one user for the tests."""
+
+    USER = "example"
+    PASSWORD = "example"
+
+    def __init__(self, directory: Path):
+        self.directory = directory
+        self.port = free_port()
+        self.socket = directory / "sock"
+        self.process = None
+
+    def start(self):
+        data = self.directory / "data"
+        self.directory.mkdir(parents=True, exist_ok=True)
+        # The server refuses to run as root unless it is told to; this one is reachable from loopback only.
+        user = getpass.getuser()
+        install = ["mariadb-install-db", "--no-defaults", f"--datadir={data}", f"--user={user}", "--skip-test-db"]
+        install += ["--auth-root-authentication-method=normal", "--skip-name-resolve"]
+        with open(self.directory / "install.log", "wb") as log:
+            subprocess.run(install, check=True, timeout=120, stdout=log, stderr=log, env=_PATH)
+        argv = ["mariadbd", "--no-defaults", f"--datadir={data}", f"--user={user}", f"--socket={self.socket}"]
+        argv += [f"--port={self.port}", "--bind-address=127.0.0.1", f"--pid-file={self.directory / 'pid'}"]
+        argv += ["--skip-name-resolve", "--innodb-buffer-pool-size=32M", "--innodb-log-file-size=16M"]
+        self.process = Process(argv, self.directory / "mariadb.log", env=_PATH)
+        until(lambda: f"MariaDB serves\n{self.process.log_tail()}", self._answers, 60)
+        self.query(f"CREATE USER {self.USER}@'127.0.0.1' IDENTIFIED BY '{self.PASSWORD}'")
+        return self
+
+    def new_database(self, name):
+        """Creates an empty database; returns the environment that the example project finds it by."""
+        self.query(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
+        self.query(f"GRANT ALL ON {name}.* TO {self.USER}@'127.0.0.1'")
+        return {
+            "MYSQL_HOST": "127.0.0.1",
+            "MYSQL_PORT": str(self.port),
+            "MYSQL_DATABASE": name,
+            "MYSQL_USER": self.USER,
+            "MYSQL_PASSWORD": self.PASSWORD,
+        }
+
+    def _answers(self):
+        assert self.process.exit_code() is None, f"MariaDB ended:\n{self.process.log_tail()}"
+        return self._client("SELECT 1").returncode == 0
+
+    def _client(self, sql):
+        argv = ["mariadb", "--no-defaults", f"--socket={self.socket}", "--user=root", "--batch", "--skip-column-names"]
+        return subprocess.run([*argv, "-e", sql], capture_output=True, text=True, timeout=30)
+
+    def query(self, sql):
+        """Runs `sql` as the administrator; returns the rows as lists of strings."""
+        done = self._client(sql)
+        assert done.returncode == 0, f"{sql}: {done.stderr}"
+        return [line.split("\t") for line in done.stdout.splitlines()]
+
+    def close(self):
+        if self.process is not None:
+            self.process.terminate(60)
+            self.process = None
