@@ -162,7 +162,7 @@ fn read_only_keys_are_told_from_dynamic_ones() {
     let mode = |name| broker_def(name).map(|def| def.update);
     assert_eq!(mode("log.retention.ms"), Some(UpdateMode::ClusterWide));
     assert_eq!(mode("log.retention.hours"), Some(UpdateMode::ReadOnly));
-    assert_eq!(mode("listeners"), Some(UpdateMode::PerBroker));
+    assert_eq!(mode("listeners"), Some(UpdateMode::ReadOnly));
 }
 
 /// `key=value source [name=value@source ...]`
@@ -198,9 +198,9 @@ fn the_strongest_layer_counts_and_all_are_listed() {
     answers += &resolved("segment.bytes", &layers(&none, &none, &none, &none));
     answers += &resolved("remote.storage.enable", &layers(&none, &none, &none, &none));
     expect![[r#"
-        retention.ms=1000 DYNAMIC_TOPIC_CONFIG [DYNAMIC_TOPIC_CONFIG:retention.ms=1000, DYNAMIC_BROKER_CONFIG:log.retention.ms=2000, DYNAMIC_DEFAULT_BROKER_CONFIG:log.retention.ms=3000, STATIC_BROKER_CONFIG:log.retention.minutes=3, STATIC_BROKER_CONFIG:log.retention.hours=2]
-        retention.ms=2000 DYNAMIC_BROKER_CONFIG [DYNAMIC_BROKER_CONFIG:log.retention.ms=2000, DYNAMIC_DEFAULT_BROKER_CONFIG:log.retention.ms=3000, STATIC_BROKER_CONFIG:log.retention.minutes=3, STATIC_BROKER_CONFIG:log.retention.hours=2]
-        retention.ms=180000 STATIC_BROKER_CONFIG [STATIC_BROKER_CONFIG:log.retention.minutes=3, STATIC_BROKER_CONFIG:log.retention.hours=2]
+        retention.ms=1000 DYNAMIC_TOPIC_CONFIG [DYNAMIC_TOPIC_CONFIG:retention.ms=1000, DYNAMIC_BROKER_CONFIG:log.retention.ms=2000, DYNAMIC_DEFAULT_BROKER_CONFIG:log.retention.ms=3000, STATIC_BROKER_CONFIG:log.retention.minutes=3, STATIC_BROKER_CONFIG:log.retention.hours=2, DEFAULT_CONFIG:log.retention.hours=168]
+        retention.ms=2000 DYNAMIC_BROKER_CONFIG [DYNAMIC_BROKER_CONFIG:log.retention.ms=2000, DYNAMIC_DEFAULT_BROKER_CONFIG:log.retention.ms=3000, STATIC_BROKER_CONFIG:log.retention.minutes=3, STATIC_BROKER_CONFIG:log.retention.hours=2, DEFAULT_CONFIG:log.retention.hours=168]
+        retention.ms=180000 STATIC_BROKER_CONFIG [STATIC_BROKER_CONFIG:log.retention.minutes=3, STATIC_BROKER_CONFIG:log.retention.hours=2, DEFAULT_CONFIG:log.retention.hours=168]
         retention.ms=604800000 DEFAULT_CONFIG []
         segment.bytes=2097152 DYNAMIC_DEFAULT_BROKER_CONFIG [DYNAMIC_DEFAULT_BROKER_CONFIG:log.segment.bytes=2097152, DEFAULT_CONFIG:log.segment.bytes=1073741824]
         segment.bytes=1073741824 DEFAULT_CONFIG [DEFAULT_CONFIG:log.segment.bytes=1073741824]

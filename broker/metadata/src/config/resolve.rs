@@ -92,24 +92,27 @@ pub struct Resolved {
 /// Values in the layers were checked when they were set; one that does not parse any more (a rule
 /// grew stricter) is passed over, so that a weaker, valid one counts.
 ///
-/// One deviation from Kafka: of keys in several units (`log.retention.hours`) Kafka hides those
-/// that are not the finest from the list, and so reports a value from the file as a default. Here
-/// they stay, except the built-in defaults of the coarser units, which Kafka hides as well.
+/// Of keys in several units (`log.retention.hours`) Kafka lists the coarser ones only behind the
+/// finest, and so reports a value from the file as a default when it is in hours. Here only the
+/// built-in defaults are hidden in that way, so that the source of the value is told as it is.
 #[must_use]
 pub fn resolve(def: &'static ConfigDef, layers: &ConfigLayers<'_>) -> Resolved {
-    let counts = places(def, layers).find_map(|place| Some((place.parsed(def)?, place.source)));
+    let counts = places_set(def, layers).find_map(|place| Some((place.parsed(def)?, place.source)));
     let (value, source) = match counts {
         Some((value, source)) => (Some(value.to_string()), source),
         None => (def.default.map(str::to_owned), ConfigSource::Default),
     };
-    let synonyms = places(def, layers).map(|place| place.to_synonym()).collect();
+    let first = stand_ins(def).next().map(|first| first.name);
+    let on_broker = places_set(def, layers).any(|place| place.source != ConfigSource::DynamicTopic);
+    let defaults = built_in(def).filter(|place| on_broker || Some(place.name) == first);
+    let synonyms = places_set(def, layers).chain(defaults).map(|place| place.to_synonym()).collect();
     Resolved { value, source, synonyms }
 }
 
 /// The value alone, parsed: what [`resolve`] finds, without building the list of places.
 #[must_use]
 pub fn effective(def: &'static ConfigDef, layers: &ConfigLayers<'_>) -> Option<ConfigValue> {
-    places(def, layers).find_map(|place| place.parsed(def)).or_else(|| def.default_value())
+    places_set(def, layers).find_map(|place| place.parsed(def)).or_else(|| def.default_value())
 }
 
 /// One place where a value is set, borrowed.
@@ -133,8 +136,8 @@ impl Place<'_> {
     }
 }
 
-/// Every place where `def` is set, the strongest first.
-fn places<'a>(def: &'static ConfigDef, layers: &ConfigLayers<'a>) -> impl Iterator<Item = Place<'a>> {
+/// Every place where somebody set `def`, the strongest first.
+fn places_set<'a>(def: &'static ConfigDef, layers: &ConfigLayers<'a>) -> impl Iterator<Item = Place<'a>> {
     let on_topic = layers.topic.filter(|_| def.scope == Scope::Topic);
     let topic = on_topic.and_then(|map| map.get(def.name)).map(|value| Place {
         name: def.name,
@@ -152,7 +155,7 @@ fn places<'a>(def: &'static ConfigDef, layers: &ConfigLayers<'a>) -> impl Iterat
             map.get(name).map(|value| Place { name, value, source, unit })
         })
     });
-    topic.into_iter().chain(set).chain(built_in(def))
+    topic.into_iter().chain(set)
 }
 
 /// The broker-level keys that give `def` its value, in order of precedence.
@@ -167,9 +170,10 @@ fn stand_ins(def: &'static ConfigDef) -> impl Iterator<Item = Synonym> {
         .chain(listed.iter().filter(|synonym| synonym.name != def.name || def.scope == Scope::Topic).copied())
 }
 
-/// The default that Kafka lists among the places: that of the first broker-level name.
-fn built_in(def: &'static ConfigDef) -> Option<Place<'static>> {
-    let Synonym { name, unit } = stand_ins(def).next()?;
-    let default = if def.scope == Scope::Broker { def.default } else { broker_def(name)?.default };
-    Some(Place { name, value: default?, source: ConfigSource::Default, unit })
+/// The built-in defaults of the broker-level keys that give `def` its value.
+fn built_in<'a>(def: &'static ConfigDef) -> impl Iterator<Item = Place<'a>> {
+    stand_ins(def).filter_map(|Synonym { name, unit }| {
+        let value = broker_def(name)?.default?;
+        Some(Place { name, value, source: ConfigSource::Default, unit })
+    })
 }

@@ -317,10 +317,13 @@ pub(in crate::config) static IGNORED: &[IgnoredKeys] = &[
     IgnoredKeys {
         reason: "quotas are not enforced",
         names: &[
+            "follower.replication.throttled.rate",
+            "leader.replication.throttled.rate",
             "quota.consumer.default",
             "quota.producer.default",
             "quota.window.num",
             "quota.window.size.seconds",
+            "replica.alter.log.dirs.io.max.bytes.per.second",
         ],
     },
     IgnoredKeys { reason: "clients are asked for no telemetry", names: &["telemetry.max.bytes"] },

@@ -1,7 +1,7 @@
 //! Broker-level keys of the network: listeners, and the limits on what clients may ask for.
 
 use super::super::def::ConfigType::{Int, List, Long, String};
-use super::super::def::UpdateMode::{ClusterWide, PerBroker};
+use super::super::def::UpdateMode::ClusterWide;
 use super::super::def::Validator::{Any, AtLeast, Custom};
 use super::super::def::{ConfigDef, Validator, broker};
 
@@ -19,8 +19,7 @@ pub(super) static NETWORK: &[ConfigDef] = &[
         Any,
         "Addresses to listen on, as NAME://HOST:PORT separated by commas. An empty host is every \
          interface. The default listens on loopback only, unlike Kafka's PLAINTEXT://:9092.",
-    )
-    .dynamic(PerBroker),
+    ),
     broker(
         "advertised.listeners",
         List,
