@@ -1,8 +1,8 @@
 //! From a checked declaration to code. Reads no attributes.
 
 use proc_macro2::TokenStream;
-use quote::quote;
-use syn::{Expr, Lit};
+use quote::{format_ident, quote};
+use syn::Ident;
 
 use crate::parse::{Declaration, Field, MessageAttributes, Versions};
 
@@ -57,9 +57,6 @@ fn within(versions: Versions) -> TokenStream {
 
 fn default_of(field: &Field) -> TokenStream {
     match &field.default {
-        Some(Expr::Lit(literal)) if matches!(literal.lit, Lit::Str(_)) => {
-            quote! { ::std::string::String::from(#literal) }
-        }
         Some(expression) => quote! { #expression },
         None => quote! { ::core::default::Default::default() },
     }
@@ -131,8 +128,6 @@ fn holds_default(field: &Field) -> TokenStream {
             let (ty, default) = (&field.ty, default_of(field));
             quote! { self.#name == { let default: #ty = #default; default } }
         }
-        // An absent tagged field is null, and null only: an empty value still has to be said.
-        None if field.tag.is_some() && field.is_option() => quote! { self.#name.is_none() },
         None => quote! { crate::wire::Value::is_vacant(&self.#name) },
     }
 }
@@ -199,23 +194,28 @@ fn write_tagged_section(fields: &[Field]) -> TokenStream {
     if tagged.is_empty() {
         return quote! { if version.flexible { writer.write_uvarint(0); } };
     }
-    let conditions: Vec<_> = tagged
-        .iter()
-        .map(|(_, field)| {
-            let (present, default) = (within(field.tagged), holds_default(field));
-            quote! { (#present) && !(#default) }
-        })
-        .collect();
-    let writes = tagged.iter().zip(&conditions).map(|((tag, field), condition)| {
+    let presences = tagged.iter().map(|(_, field)| {
+        let (name, present, default) = (presence_of(field), within(field.tagged), holds_default(field));
+        quote! { let #name = (#present) && !(#default); }
+    });
+    let counts = tagged.iter().map(|(_, field)| presence_of(field));
+    let writes = tagged.iter().map(|(tag, field)| {
+        let presence = presence_of(field);
         let write = write_value(field, |value| quote! { writer.write_tagged(#tag, #value, version)?; });
-        quote! { if #condition { #write } }
+        quote! { if #presence { #write } }
     });
     quote! {
         if version.flexible {
-            writer.write_uvarint(0 #( + u32::from(#conditions) )*);
+            #(#presences)*
+            writer.write_uvarint(0 #( + u32::from(#counts) )*);
             #(#writes)*
         }
     }
+}
+
+/// The variable that says whether a tagged field is written.
+fn presence_of(field: &Field) -> Ident {
+    format_ident!("has_{}", field.name)
 }
 
 /// An expression that reads the field's value, null only where the version allows it.

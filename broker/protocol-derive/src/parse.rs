@@ -1,5 +1,7 @@
 //! From attributes to a checked declaration. Generates nothing.
 
+use std::collections::HashSet;
+
 use proc_macro2::Span;
 use syn::meta::ParseNestedMeta;
 use syn::spanned::Spanned;
@@ -83,7 +85,16 @@ impl Declaration {
                 Ok::<_, Error>(message)
             })
             .transpose()?;
+        refuse_equal_tags(&fields)?;
         Ok(Self { name: input.ident.clone(), message, fields })
+    }
+}
+
+fn refuse_equal_tags(fields: &[Field]) -> Result<()> {
+    let mut seen = HashSet::new();
+    match fields.iter().find(|field| field.tag.is_some_and(|tag| !seen.insert(tag))) {
+        Some(field) => Err(Error::new(field.name.span(), "another field has this tag")),
+        None => Ok(()),
     }
 }
 

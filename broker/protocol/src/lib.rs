@@ -12,6 +12,9 @@ pub mod messages;
 pub mod records;
 pub mod wire;
 
+#[cfg(test)]
+mod oracle;
+
 pub use api_key::ApiKey;
 pub use error_code::ErrorCode;
 pub use message::{LogRecord, Message, Request, VersionRange, decode_from_bytes, encode_to_bytes};

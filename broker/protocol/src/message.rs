@@ -84,11 +84,11 @@ pub trait LogRecord: Message {
 /// The message's bytes in version `number`, without header or frame.
 ///
 /// # Errors
-/// [`EncodeError`] when that version cannot express it.
+/// [`EncodeError`] when that version cannot express it, or its records are in files.
 pub fn encode_to_bytes<M: Message>(message: &M, number: i16) -> Result<Bytes, EncodeError> {
     let mut writer = Writer::default();
     message.encode(&mut writer, number)?;
-    Ok(writer.finish().0)
+    writer.finish_whole()
 }
 
 /// Reads a message in version `number` that fills `bytes` to the last one.

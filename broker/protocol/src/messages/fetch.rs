@@ -119,7 +119,8 @@ pub struct PartitionData {
     pub aborted_transactions: Option<Vec<AbortedTransaction>>,
     #[field(versions = "11+", default = -1)]
     pub preferred_read_replica: i32,
-    #[field(nullable = "0+")]
+    /// Null may be read and is never to be written: clients fail on it (KAFKA-18646).
+    #[field(nullable = "0+", default = Some(RecordSet::default()))]
     pub records: Option<RecordSet>,
 }
 

@@ -15,7 +15,8 @@ use crate::error_code::ErrorCode;
 pub struct OffsetFetchRequest {
     #[field(versions = "0-7")]
     pub group_id: String,
-    #[field(versions = "0-7", nullable = "2+")]
+    /// Null asks for all topics; in versions without the field it is empty, as in Kafka.
+    #[field(versions = "0-7", nullable = "2+", default = Some(Vec::new()))]
     pub topics: Option<Vec<OffsetFetchRequestTopic>>,
     #[field(versions = "8+")]
     pub groups: Vec<OffsetFetchRequestGroup>,

@@ -27,9 +27,6 @@ pub enum DecodeError {
     /// A string that is not UTF-8.
     #[error("string is not valid UTF-8")]
     NotUtf8,
-    /// Null where this version of the field does not allow it.
-    #[error("field {0} is null, which this version does not allow")]
-    UnexpectedNull(&'static str),
     /// Tagged fields out of order, or longer than they say.
     #[error("tagged field {tag}: {reason}")]
     BadTaggedField {
@@ -75,6 +72,9 @@ pub enum EncodeError {
         /// Items or bytes.
         length: usize,
     },
+    /// The whole message is asked for, but some of its records are in files.
+    #[error("records outside the message's buffer")]
+    RecordsElsewhere,
     /// The version is outside the message's range.
     #[error("version {0} is not supported")]
     UnsupportedVersion(i16),

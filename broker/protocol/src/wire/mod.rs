@@ -3,6 +3,8 @@
 //! fields a message has is the business of the declarations in `messages`.
 
 mod error;
+#[cfg(test)]
+mod invent;
 mod reader;
 mod value;
 mod writer;
@@ -11,6 +13,9 @@ pub use error::{DecodeError, EncodeError};
 pub use reader::Reader;
 pub use value::{RecordSet, Uuid, Value};
 pub use writer::{Hole, Writer};
+
+/// Longest string in bytes, in flexible versions too (Kafka's `MessageDataGenerator`).
+const NARROW_LENGTH_MAX: usize = i16::MAX as usize;
 
 /// The version a message is read or written in, with the flexibility that version implies.
 ///

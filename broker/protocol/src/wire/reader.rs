@@ -3,15 +3,18 @@
 
 use bytes::{Buf, Bytes};
 
-use super::{DecodeError, Value, Version};
+use super::{DecodeError, NARROW_LENGTH_MAX, Value, Version};
 
-/// Most elements reserved before the first of them was read.
-const RESERVED_ELEMENTS_MAX: usize = 64;
+/// Elements reserved before the first of them was read, however large they are.
+const RESERVED_ELEMENTS_MIN: usize = 4;
 
 /// Reads values from the front of a buffer.
 #[derive(Debug, Clone)]
 pub struct Reader {
-    bytes: Bytes,
+    pub(super) bytes: Bytes,
+    /// What is read is invented rather than decoded.
+    #[cfg(test)]
+    pub(super) inventing: bool,
 }
 
 macro_rules! fixed {
@@ -21,6 +24,10 @@ macro_rules! fixed {
         /// # Errors
         /// [`DecodeError::Truncated`] when the input is too short.
         pub fn $name(&mut self) -> Result<$type, DecodeError> {
+            #[cfg(test)]
+            if self.inventing {
+                return Ok(<$type>::from_be_bytes(self.invent_number()));
+            }
             self.need(size_of::<$type>())?;
             Ok(self.bytes.$get())
         }
@@ -31,7 +38,11 @@ impl Reader {
     /// Starts at the front of `bytes`.
     #[must_use]
     pub fn new(bytes: Bytes) -> Self {
-        Self { bytes }
+        Self {
+            bytes,
+            #[cfg(test)]
+            inventing: false,
+        }
     }
 
     /// Bytes not yet read.
@@ -65,6 +76,17 @@ impl Reader {
         Ok(self.bytes.split_to(length))
     }
 
+    /// Sixteen bytes that are no number.
+    ///
+    /// # Errors
+    /// [`DecodeError::Truncated`] when fewer are left.
+    pub fn read_uuid(&mut self) -> Result<[u8; 16], DecodeError> {
+        let mut id = [0; 16];
+        self.need(id.len())?;
+        self.bytes.copy_to_slice(&mut id);
+        Ok(id)
+    }
+
     /// An unsigned varint of at most 32 bits (KIP-482).
     ///
     /// # Errors
@@ -85,26 +107,59 @@ impl Reader {
         Err(DecodeError::VarintTooLong)
     }
 
-    /// Length of a string, byte sequence or array; `None` is null.
+    /// Length of a string, byte sequence or array that may not be null.
     ///
     /// Any length beyond the bytes that are left is refused, since no element is shorter than a
-    /// byte: this is what bounds allocation by the size of the input.
+    /// byte: this is what bounds allocation by the size of the input. `narrow` lengths, those of
+    /// strings, end at 32767 in flexible versions too, as in Kafka.
     ///
     /// # Errors
     /// [`DecodeError::BadLength`], or what reading the length itself meets.
-    pub fn read_length(&mut self, version: Version, narrow: bool) -> Result<Option<usize>, DecodeError> {
-        let length = if version.flexible {
+    pub fn read_length(&mut self, version: Version, narrow: bool) -> Result<usize, DecodeError> {
+        #[cfg(test)]
+        if self.inventing {
+            return Ok(self.invent_length());
+        }
+        let length = self.read_raw_length(version, narrow)?;
+        self.check_length(length, narrow)
+    }
+
+    /// Length of a string, byte sequence or array, or `None` for null.
+    ///
+    /// # Errors
+    /// Those of [`Reader::read_length`].
+    pub fn read_nullable_length(
+        &mut self,
+        version: Version,
+        narrow: bool,
+    ) -> Result<Option<usize>, DecodeError> {
+        #[cfg(test)]
+        if self.inventing {
+            return Ok(self.invent_nullable_length());
+        }
+        match self.read_raw_length(version, narrow)? {
+            -1 => Ok(None),
+            length => self.check_length(length, narrow).map(Some),
+        }
+    }
+
+    fn read_raw_length(&mut self, version: Version, narrow: bool) -> Result<i64, DecodeError> {
+        Ok(if version.flexible {
             i64::from(self.read_uvarint()?) - 1
         } else if narrow {
             i64::from(self.read_i16()?)
         } else {
             i64::from(self.read_i32()?)
-        };
-        match usize::try_from(length) {
-            Ok(length) if length <= self.remaining() => Ok(Some(length)),
-            Err(_) if length == -1 => Ok(None),
-            _ => Err(DecodeError::BadLength { length, remaining: self.remaining() }),
-        }
+        })
+    }
+
+    fn check_length(&self, length: i64, narrow: bool) -> Result<usize, DecodeError> {
+        let remaining = self.remaining();
+        let limit = if narrow { remaining.min(NARROW_LENGTH_MAX) } else { remaining };
+        usize::try_from(length)
+            .ok()
+            .filter(|length| *length <= limit)
+            .ok_or(DecodeError::BadLength { length, remaining })
     }
 
     /// A string of `length` bytes.
@@ -112,6 +167,10 @@ impl Reader {
     /// # Errors
     /// [`DecodeError::NotUtf8`], [`DecodeError::Truncated`].
     pub fn read_str(&mut self, length: usize) -> Result<String, DecodeError> {
+        #[cfg(test)]
+        if self.inventing {
+            return Ok(self.invent_str(length));
+        }
         self.need(length)?;
         let text = std::str::from_utf8(&self.bytes[..length]).map_err(|_| DecodeError::NotUtf8)?.to_owned();
         self.bytes.advance(length);
@@ -120,6 +179,9 @@ impl Reader {
 
     /// `length` values one after another.
     ///
+    /// A length that lies reserves about as many bytes as the input has left; growth beyond that is
+    /// paid for by elements that were there, and ends at `length`.
+    ///
     /// # Errors
     /// What reading an element meets.
     pub fn read_elements<T: Value>(
@@ -127,8 +189,12 @@ impl Reader {
         length: usize,
         version: Version,
     ) -> Result<Vec<T>, DecodeError> {
-        let mut elements = Vec::with_capacity(length.min(RESERVED_ELEMENTS_MAX));
-        for _ in 0..length {
+        let affordable = self.remaining() / size_of::<T>().max(1);
+        let mut elements = Vec::with_capacity(length.min(affordable.max(RESERVED_ELEMENTS_MIN)));
+        for read in 0..length {
+            if read == elements.capacity() {
+                elements.reserve_exact(read.min(length - read));
+            }
             elements.push(T::read(self, version)?);
         }
         Ok(elements)
@@ -143,6 +209,10 @@ impl Reader {
         &mut self,
         mut known: impl FnMut(u32, &mut Reader) -> Result<bool, DecodeError>,
     ) -> Result<(), DecodeError> {
+        #[cfg(test)]
+        if self.inventing {
+            return self.invent_tagged_fields(known);
+        }
         let count = self.read_uvarint()?;
         let mut previous: Option<u32> = None;
         for _ in 0..count {
@@ -160,7 +230,11 @@ impl Reader {
         Ok(())
     }
 
-    fn need(&self, needed: usize) -> Result<(), DecodeError> {
+    fn need(&mut self, needed: usize) -> Result<(), DecodeError> {
+        #[cfg(test)]
+        if self.inventing {
+            self.pad(needed);
+        }
         let remaining = self.remaining();
         if remaining < needed { Err(DecodeError::Truncated { needed, remaining }) } else { Ok(()) }
     }

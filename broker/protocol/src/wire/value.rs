@@ -22,7 +22,9 @@ pub trait Value: Sized {
     /// [`DecodeError`] when the bytes are not one.
     fn read(reader: &mut Reader, version: Version) -> Result<Self, DecodeError>;
 
-    /// Zero, empty or null: nothing is lost when a version has no place for it.
+    /// What a reader assumes of a field that is not there: zero, empty, or null where null is
+    /// possible. Nothing is lost when a version has no place for it. (A field with another default
+    /// is compared with that instead.)
     fn is_vacant(&self) -> bool;
 }
 
@@ -209,8 +211,16 @@ fn write_sequence<T: Sequence>(value: &T, writer: &mut Writer, version: Version)
     value.write_body(writer, version)
 }
 
-fn read_sequence<T: Sequence>(reader: &mut Reader, version: Version) -> Result<Option<T>, DecodeError> {
+fn read_sequence<T: Sequence>(reader: &mut Reader, version: Version) -> Result<T, DecodeError> {
     let length = reader.read_length(version, T::NARROW)?;
+    T::read_body(reader, length, version)
+}
+
+fn read_nullable_sequence<T: Sequence>(
+    reader: &mut Reader,
+    version: Version,
+) -> Result<Option<T>, DecodeError> {
+    let length = reader.read_nullable_length(version, T::NARROW)?;
     length.map(|length| T::read_body(reader, length, version)).transpose()
 }
 
@@ -221,8 +231,7 @@ macro_rules! sequence {
                 write_sequence(self, writer, version)
             }
             fn read(reader: &mut Reader, version: Version) -> Result<Self, DecodeError> {
-                let remaining = reader.remaining();
-                read_sequence(reader, version)?.ok_or(DecodeError::BadLength { length: -1, remaining })
+                read_sequence(reader, version)
             }
             fn is_vacant(&self) -> bool {
                 self.length() == 0
@@ -237,10 +246,10 @@ macro_rules! sequence {
                 }
             }
             fn read(reader: &mut Reader, version: Version) -> Result<Self, DecodeError> {
-                read_sequence(reader, version)
+                read_nullable_sequence(reader, version)
             }
             fn is_vacant(&self) -> bool {
-                self.as_ref().is_none_or(|value| value.length() == 0)
+                self.is_none()
             }
         }
     )*};
@@ -321,10 +330,7 @@ impl Value for Uuid {
     }
 
     fn read(reader: &mut Reader, _: Version) -> Result<Self, DecodeError> {
-        let bytes = reader.read_slice(16)?;
-        let mut id = [0; 16];
-        id.copy_from_slice(&bytes);
-        Ok(Self(id))
+        reader.read_uuid().map(Self)
     }
 
     fn is_vacant(&self) -> bool {

@@ -3,7 +3,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{EncodeError, Value, Version};
+use super::{EncodeError, NARROW_LENGTH_MAX, Value, Version};
 
 /// Bytes that belong to the message but not to its buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +61,14 @@ impl Writer {
         (self.bytes.freeze(), self.holes)
     }
 
+    /// The buffer, when that is the whole message.
+    ///
+    /// # Errors
+    /// [`EncodeError::RecordsElsewhere`] when there are holes in it.
+    pub fn finish_whole(self) -> Result<Bytes, EncodeError> {
+        if self.holes.is_empty() { Ok(self.bytes.freeze()) } else { Err(EncodeError::RecordsElsewhere) }
+    }
+
     /// Overwrites four bytes that were written before: frame lengths are known last.
     pub fn patch_i32(&mut self, position: usize, value: i32) {
         self.bytes[position..position + 4].copy_from_slice(&value.to_be_bytes());
@@ -107,7 +115,7 @@ impl Writer {
         version: Version,
         narrow: bool,
     ) -> Result<(), EncodeError> {
-        let limit = if narrow { i16::MAX as usize } else { i32::MAX as usize - 1 };
+        let limit = if narrow { NARROW_LENGTH_MAX } else { i32::MAX as usize - 1 };
         if let Some(length) = length.filter(|length| *length > limit) {
             return Err(EncodeError::TooLong { length });
         }
@@ -124,7 +132,7 @@ impl Writer {
     /// A tagged field: its tag, its length, its value.
     ///
     /// # Errors
-    /// What writing the value meets.
+    /// What writing the value meets; [`EncodeError::RecordsElsewhere`], since its length must be known.
     pub fn write_tagged<T: Value>(
         &mut self,
         tag: u32,
@@ -133,9 +141,10 @@ impl Writer {
     ) -> Result<(), EncodeError> {
         let mut field = Writer::default();
         value.write(&mut field, version)?;
+        let field = field.finish_whole()?;
         self.write_uvarint(tag);
-        self.write_uvarint(field.bytes.len() as u32);
-        self.bytes.put_slice(&field.bytes);
+        self.write_uvarint(field.len() as u32);
+        self.bytes.put_slice(&field);
         Ok(())
     }
 }
