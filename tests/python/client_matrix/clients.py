@@ -25,7 +25,7 @@ class Client:
     overrides: dict = dataclasses.field(default_factory=dict)
 
     def argv(self):
-        return [part() if callable(part) else str(part) for part in self.command]
+        return [str(part) for part in self.command]
 
 
 def python_client(name, title, script, admin_calls, environment=None, **known):
@@ -42,4 +42,11 @@ CLIENTS = [
     python_client("aiokafka", "aiokafka", "aiokafka_client.py", 10),
     python_client("confluent-kafka", "confluent-kafka", "confluent_client.py", 16),
     python_client("kcat", "kcat", "kcat_client.py", 2, environment="confluent-kafka"),
+    Client(
+        "java",
+        "Java (Apache Kafka)",
+        tuple(java.command("MatrixClient", classpath=[CACHE / "java"])),
+        ("kafka-libs", "java"),
+        22,
+    ),
 ]

@@ -48,7 +48,7 @@ class Producer:
     def flush(self):
         """kcat ends at the end of its input, once everything is delivered, with 0; or with 1 when something was not."""
         _out, err = self._child.communicate(timeout=scenarios.DEADLINE_S)
-        equal((self._child.returncode, b"failed" in err), (0, False), f"exit code; {err.decode()}")
+        equal((self._child.returncode, b"Delivery failed" in err), (0, False), f"exit code; {err.decode()}")
         self._child = None
 
     def close(self):
