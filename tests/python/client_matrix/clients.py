@@ -49,4 +49,5 @@ CLIENTS = [
         ("kafka-libs", "java"),
         22,
     ),
+    Client("kafkajs", "kafkajs", ("node", CACHE / "node" / "matrix.mjs"), ("node", "node-client"), 14),
 ]
