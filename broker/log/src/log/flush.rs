@@ -1,0 +1,146 @@
+//! Flushing with group commit: of the callers that wait for the disk, one works and the others share what
+//! it did.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+
+use parking_lot::{Condvar, Mutex};
+
+use super::Log;
+use crate::LogError;
+
+/// Who flushes, and how far the disk is.
+#[derive(Debug)]
+pub(super) struct FlushGate {
+    busy: Mutex<bool>,
+    done: Condvar,
+    recovery_point: AtomicI64,
+    last_flush_ms: AtomicI64,
+    /// Files were made since the directory was last synced.
+    new_files: AtomicBool,
+}
+
+impl FlushGate {
+    pub(super) fn new(recovery_point: i64, now_ms: i64) -> Self {
+        Self {
+            busy: Mutex::new(false),
+            done: Condvar::new(),
+            recovery_point: AtomicI64::new(recovery_point),
+            last_flush_ms: AtomicI64::new(now_ms),
+            new_files: AtomicBool::new(true),
+        }
+    }
+
+    pub(super) fn recovery_point(&self) -> i64 {
+        self.recovery_point.load(Ordering::Acquire)
+    }
+
+    /// After a truncation nothing above its offset is durable.
+    pub(super) fn lower(&self, offset: i64) {
+        self.recovery_point.fetch_min(offset, Ordering::AcqRel);
+    }
+
+    pub(super) fn note_new_file(&self) {
+        self.new_files.store(true, Ordering::Release);
+    }
+}
+
+impl Log {
+    /// Makes every record below `up_to` durable (all records, when it lies above the end), and returns the
+    /// offset below which records are durable. Blocks on the disk; concurrent callers share one pass.
+    ///
+    /// # Errors
+    /// [`LogError::Storage`]. What a failed sync left behind is unknown, so the log goes offline.
+    pub fn flush(&self, up_to: i64) -> Result<i64, LogError> {
+        let up_to = up_to.min(self.end_offset());
+        let mut busy = self.gate.busy.lock();
+        loop {
+            let recovery_point = self.gate.recovery_point();
+            if recovery_point >= up_to {
+                return Ok(recovery_point);
+            }
+            if !*busy {
+                break;
+            }
+            self.gate.done.wait(&mut busy);
+            // The pass that ended may have failed: then the log is stopped, and trying again would only
+            // hide that pages were lost.
+            parking_lot::MutexGuard::unlocked(&mut busy, || self.writer.lock().check_running())?;
+        }
+        *busy = true;
+        drop(busy);
+        let result = self.flush_all();
+        if let Err(error) = &result {
+            tracing::error!(partition = %self.partition, %error, "flush failed, the log takes no more appends");
+            Self::stop(&mut self.writer.lock(), error);
+        }
+        let mut busy = self.gate.busy.lock();
+        if let Ok(end_offset) = result {
+            self.gate.recovery_point.fetch_max(end_offset, Ordering::AcqRel);
+        }
+        *busy = false;
+        drop(busy);
+        self.gate.done.notify_all();
+        result
+    }
+
+    fn flush_all(&self) -> Result<i64, LogError> {
+        let from = self.gate.recovery_point();
+        let (segments, end_offset, generation) = {
+            let view = self.view.read();
+            let first = view.floor(from);
+            (view.segments[first..].to_vec(), view.end_offset, view.generation)
+        };
+        for (at, segment) in segments.iter().enumerate() {
+            let synced = if at + 1 < segments.len() {
+                // A sealed segment is not scanned by recovery, so its indexes must be right too.
+                segment.sync_log().and_then(|()| segment.sync_indexes())
+            } else {
+                segment.sync_log()
+            };
+            match synced {
+                // Retention or compaction took the segment away meanwhile.
+                Err(LogError::Storage { kind: std::io::ErrorKind::NotFound, .. })
+                    if self
+                        .view
+                        .read()
+                        .segments
+                        .iter()
+                        .all(|live| live.base_offset() != segment.base_offset()) => {}
+                synced => synced?,
+            }
+        }
+        if self.gate.new_files.swap(false, Ordering::AcqRel) {
+            self.pool.disk().sync_dir(&self.dir).map_err(LogError::storage("sync", &self.dir))?;
+        }
+        // A truncation meanwhile lowered the end below what was seen.
+        if self.view.read().generation == generation { Ok(end_offset) } else { Ok(from.min(end_offset)) }
+    }
+
+    /// Flushes when `flush.ms` has passed since the last flush and there is something to flush.
+    ///
+    /// # Errors
+    /// As [`Log::flush`].
+    pub fn flush_if_due(&self, now_ms: i64) -> Result<bool, LogError> {
+        let flush_ms = self.config().flush.ms;
+        if self.recovery_point() >= self.end_offset() {
+            self.gate.last_flush_ms.store(now_ms, Ordering::Relaxed);
+            return Ok(false);
+        }
+        if now_ms.saturating_sub(self.gate.last_flush_ms.load(Ordering::Relaxed)) < flush_ms {
+            return Ok(false);
+        }
+        self.flush(i64::MAX)?;
+        self.gate.last_flush_ms.store(now_ms, Ordering::Relaxed);
+        Ok(true)
+    }
+
+    /// Flushes the segments that take no more appends, as Kafka does in the background after a roll, so
+    /// that recovery need not read them.
+    ///
+    /// # Errors
+    /// As [`Log::flush`].
+    pub fn flush_sealed(&self) -> Result<(), LogError> {
+        let active_base = self.view.read().segments.last().map_or(0, |active| active.base_offset());
+        self.flush(active_base).map(|_| ())
+    }
+}

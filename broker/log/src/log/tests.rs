@@ -1,0 +1,5 @@
+//! Logs as a broker uses them, on a disk that can be made to fail.
+
+mod basics;
+mod crashes;
+mod upkeep;
