@@ -149,19 +149,30 @@ fn now<R: Request>(
     Ok(respond(&context, context.api_version, &response))
 }
 
-/// Appends in the connection's own task: no hand-off, and with one replica nothing to wait for.
+/// Appends in the connection's own task: no hand-off, and with one replica nothing to wait for but a
+/// flush, where the topic asks for one.
 fn produce(services: &Arc<Services>, context: RequestContext, mut body: Reader) -> Result<Dispatched, DecodeError> {
     let started = Instant::now();
     let request = ProduceRequest::decode(&mut body, context.api_version)?;
     let wants_answer = request.acks != 0;
-    let response = span(&context).in_scope(|| h::produce::handle(&services.partitions, &context, request));
-    services.metrics.observe_request(context.api_key, started.elapsed());
+    let span = span(&context);
+    let produced = span.in_scope(|| h::produce::handle(&services.partitions, &context, request));
+    let metrics = Arc::clone(&services.metrics);
+    if wants_answer && !produced.flushes.is_empty() {
+        let work = async move {
+            let response = tokio::task::spawn_blocking(|| h::produce::flush(produced)).await.ok()?;
+            metrics.observe_request(context.api_key, started.elapsed());
+            frame(&context, context.api_version, &response)
+        };
+        return Ok(Dispatched::Waiting { answer: Box::pin(work.instrument(span)), barrier: false });
+    }
+    metrics.observe_request(context.api_key, started.elapsed());
     if wants_answer {
-        return Ok(respond(&context, context.api_version, &response));
+        return Ok(respond(&context, context.api_version, &produced.response));
     }
     // Nobody reads an error of `acks=0`; a closed connection makes the client look again
     // (`KafkaApis.handleProduceRequest`).
-    match h::produce::first_error(&response) {
+    match h::produce::first_error(&produced.response) {
         None => Ok(Dispatched::Ready(None)),
         Some(error) => Ok(Dispatched::Refused(format!("produce with acks=0 failed: {error}"))),
     }

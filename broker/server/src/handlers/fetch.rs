@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use millrace_log::FileRange;
 use millrace_protocol::messages::fetch::{
     EpochEndOffset, FetchRequest, FetchResponse, FetchableTopicResponse, LeaderIdAndEpoch, PartitionData,
 };
@@ -14,7 +15,6 @@ use millrace_protocol::wire::RecordSet;
 use millrace_protocol::ErrorCode;
 
 use crate::context::RequestContext;
-use crate::net::FileRange;
 use crate::partitions::{
     FetchContext, FetchSessions, FetchWaiter, Parking, Partition, Partitions, Session, Slice, TopicKey, Wanted,
 };
@@ -140,7 +140,7 @@ impl Fetch {
         let mut pass = Pass { found: Vec::with_capacity(wanted.len()), bytes: 0, urgent: false };
         for position in order {
             let found = self.read_one(&wanted[position], pass.bytes);
-            pass.bytes += found.slice.as_ref().map_or(0, Slice::len);
+            pass.bytes += found.slice.as_ref().map_or(0, |slice| slice.len);
             pass.urgent |= found.data.error_code.is_err() || found.data.diverging_epoch.epoch >= 0;
             pass.found.push((position, found));
         }
@@ -263,22 +263,17 @@ impl Fetch {
         if self.version < FIRST_WITH_BATCHES {
             return down_converted(slice, self.version, fetch_offset).map(RecordSet::Memory);
         }
-        Ok(match slice {
-            Slice::Memory(bytes) => RecordSet::Memory(bytes),
-            Slice::File(range) => {
-                let length = range.length;
-                files.push(range);
-                RecordSet::External(length)
-            }
-        })
+        let length = slice.len;
+        files.push(slice);
+        Ok(RecordSet::External(length))
     }
 }
 
 /// Clients from before 0.11 get message sets, without record headers.
 fn down_converted(slice: Slice, version: i16, fetch_offset: i64) -> Result<Bytes, ErrorCode> {
     let magic = if version >= FIRST_WITH_MAGIC_1 { 1 } else { 0 };
-    let limit = slice.len().saturating_mul(16).max(1 << 20);
-    let bytes = slice.into_bytes().map_err(|_| ErrorCode::KAFKA_STORAGE_ERROR)?;
+    let limit = slice.len.saturating_mul(16).max(1 << 20);
+    let bytes = slice.read_to_bytes().map_err(|_| ErrorCode::KAFKA_STORAGE_ERROR)?;
     legacy::from_batches(bytes, magic, fetch_offset, limit).map_err(|_| ErrorCode::UNSUPPORTED_COMPRESSION_TYPE)
 }
 

@@ -12,7 +12,7 @@ use millrace_protocol::records::{BatchHeader, Compression, legacy};
 use millrace_protocol::{ErrorCode, Uuid};
 
 use crate::context::RequestContext;
-use crate::partitions::{Failure, Partition, Partitions};
+use crate::partitions::{Appended, Failure, Partition, Partitions};
 
 /// The first version whose records are batches of magic 2.
 const FIRST_WITH_BATCHES: i16 = 3;
@@ -25,25 +25,56 @@ const LEGACY_BYTES_MAX: usize = 100 * 1024 * 1024;
 /// Kafka's tools may write to internal topics under this name.
 const ADMIN_CLIENT: &str = "__admin_client";
 
-pub(crate) fn handle(partitions: &Partitions, context: &RequestContext, request: ProduceRequest) -> ProduceResponse {
+/// A response, and the partitions that have to be flushed before it may leave (`flush.messages`).
+pub(crate) struct Produced {
+    pub(crate) response: ProduceResponse,
+    pub(crate) flushes: Vec<Flush>,
+}
+
+/// A partition to be flushed up to an offset, and where its answer stands in the response.
+pub(crate) struct Flush {
+    partition: Arc<Partition>,
+    offset: i64,
+    place: (usize, usize),
+}
+
+pub(crate) fn handle(partitions: &Partitions, context: &RequestContext, request: ProduceRequest) -> Produced {
     let refused = refusal(&request);
-    let responses = request.topic_data.into_iter().map(|topic| {
+    let mut flushes = Vec::new();
+    let responses = request.topic_data.into_iter().enumerate().map(|(at_topic, topic)| {
         let TopicProduceData { name, topic_id, partition_data } = topic;
-        let partition_responses = partition_data
-            .into_iter()
-            .map(|data| {
-                let index = data.index;
-                let appended = match refused {
-                    Some(code) => Err(Failure::from(code)),
-                    None => find(partitions, context, &name, &topic_id, index)
-                        .and_then(|partition| append(&partition, context, data)),
-                };
-                appended.unwrap_or_else(|failure| failed(index, failure))
-            })
-            .collect();
+        let partition_responses = partition_data.into_iter().enumerate().map(|(at_partition, data)| {
+            let index = data.index;
+            let appended = match refused {
+                Some(code) => Err(Failure::from(code)),
+                None => find(partitions, context, &name, &topic_id, index).and_then(|partition| {
+                    let appended = append(&partition, context, data)?;
+                    if appended.flush_due {
+                        let offset = appended.last_offset + 1;
+                        flushes.push(Flush { partition, offset, place: (at_topic, at_partition) });
+                    }
+                    Ok(appended)
+                }),
+            };
+            appended.map_or_else(|failure| failed(index, failure), |appended| succeeded(index, &appended))
+        });
+        let partition_responses = partition_responses.collect();
         TopicProduceResponse { name, topic_id, partition_responses }
     });
-    ProduceResponse { responses: responses.collect(), ..ProduceResponse::default() }
+    let response = ProduceResponse { responses: responses.collect(), ..ProduceResponse::default() };
+    Produced { response, flushes }
+}
+
+/// Flushes what has to be, and tells those whose flush failed. Blocks on the disk.
+pub(crate) fn flush(produced: Produced) -> ProduceResponse {
+    let Produced { mut response, flushes } = produced;
+    for Flush { partition, offset, place: (at_topic, at_partition) } in flushes {
+        if let Err(failure) = partition.flush(offset) {
+            let answer = &mut response.responses[at_topic].partition_responses[at_partition];
+            *answer = failed(answer.index, failure);
+        }
+    }
+    response
 }
 
 /// The first error in a response, for requests whose response nobody reads.
@@ -74,17 +105,20 @@ fn find(partitions: &Partitions, context: &RequestContext, name: &str, id: &Uuid
     Ok(partition)
 }
 
-fn append(partition: &Partition, context: &RequestContext, data: PartitionProduceData) -> Result<PartitionProduceResponse, Failure> {
+fn append(partition: &Partition, context: &RequestContext, data: PartitionProduceData) -> Result<Appended, Failure> {
     let records = data.records.unwrap_or_default();
     let batches = if context.api_version < FIRST_WITH_BATCHES { converted(records)? } else { checked(records, context.api_version)? };
-    let appended = partition.append(batches)?;
-    Ok(PartitionProduceResponse {
-        index: data.index,
+    partition.append(batches)
+}
+
+fn succeeded(index: i32, appended: &Appended) -> PartitionProduceResponse {
+    PartitionProduceResponse {
+        index,
         base_offset: appended.base_offset,
         log_append_time_ms: appended.log_append_time_ms,
         log_start_offset: appended.log_start_offset,
         ..PartitionProduceResponse::default()
-    })
+    }
 }
 
 /// Exactly one batch, of magic 2, in a codec that this version knows

@@ -9,12 +9,16 @@ use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
-use super::response::{Chunk, FileRange, Response};
+use millrace_log::FileRange;
+
+use super::response::{Chunk, Response};
 
 /// Pieces gathered for one call.
 const SLICES_MAX: usize = 32;
 /// Asked of one `sendfile`, so that one reader does not hold a worker for long.
 const SENDFILE_BYTES_MAX: usize = 1024 * 1024;
+/// Read at once where there is no `sendfile`.
+const COPY_BYTES: usize = 64 * 1024;
 
 /// What is yet to be sent on one connection.
 #[derive(Debug, Default)]
@@ -47,9 +51,9 @@ impl Outbound {
     }
 
     fn send_once(&mut self, stream: &TcpStream) -> io::Result<()> {
-        if let Some(Chunk::File(range)) = self.chunks.front_mut() {
-            send_file(stream, range)?;
-            if range.length == 0 {
+        if let Some(Chunk::File(range, sent)) = self.chunks.front_mut() {
+            *sent += send_file(stream, range, *sent)?;
+            if *sent == range.len {
                 self.chunks.pop_front();
             }
             return Ok(());
@@ -78,7 +82,7 @@ impl Outbound {
                     slices[count] = IoSlice::new(bytes);
                     count += 1;
                 }
-                Chunk::Memory(_) | Chunk::File(_) => {
+                Chunk::Memory(_) | Chunk::File(..) => {
                     flags |= SendFlags::MORE;
                     break;
                 }
@@ -88,13 +92,20 @@ impl Outbound {
     }
 }
 
-fn send_file(stream: &TcpStream, range: &mut FileRange) -> io::Result<()> {
-    let wanted = range.length.min(SENDFILE_BYTES_MAX);
-    let sent = rustix::fs::sendfile(stream, &*range.file, Some(&mut range.position), wanted)?;
-    if sent == 0 {
+fn send_file(stream: &TcpStream, range: &FileRange, skip: usize) -> io::Result<usize> {
+    let wanted = (range.len - skip).min(SENDFILE_BYTES_MAX);
+    let Some(file) = range.raw_fd() else { return copy_file(stream, range, skip, wanted) };
+    let mut position = range.position + skip as u64;
+    match rustix::fs::sendfile(stream, file, Some(&mut position), wanted)? {
         // The segment was cut short under us: what the header promised can no longer be sent.
-        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "a segment ended before the range being sent"));
+        0 => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "a segment ended before the range being sent")),
+        sent => Ok(sent),
     }
-    range.length -= sent;
-    Ok(())
+}
+
+/// For disks without descriptors: reads a piece and sends what the socket takes of it.
+fn copy_file(stream: &TcpStream, range: &FileRange, skip: usize, wanted: usize) -> io::Result<usize> {
+    let mut piece = vec![0; wanted.min(COPY_BYTES)];
+    let read = range.read_at(&mut piece, skip)?;
+    Ok(rustix::net::send(stream, &piece[..read], SendFlags::NOSIGNAL)?)
 }

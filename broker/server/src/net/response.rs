@@ -1,10 +1,9 @@
 //! A response ready to leave: encoded bytes, and ranges of files between them.
 
 use std::collections::VecDeque;
-use std::fs::File;
-use std::sync::Arc;
 
 use bytes::Bytes;
+use millrace_log::FileRange;
 use millrace_protocol::header::{ResponseHeader, response_header_version};
 use millrace_protocol::wire::{EncodeError, Writer};
 use millrace_protocol::{ApiKey, Message};
@@ -13,19 +12,12 @@ const LENGTH_BYTES: usize = 4;
 /// Room for a response that carries no records.
 const CAPACITY_BYTES: usize = 256;
 
-/// Bytes of an open file.
-#[derive(Debug, Clone)]
-pub(crate) struct FileRange {
-    pub(crate) file: Arc<File>,
-    pub(crate) position: u64,
-    pub(crate) length: usize,
-}
-
 /// A piece of a response, in the order in which the pieces leave.
 #[derive(Debug)]
 pub(crate) enum Chunk {
     Memory(Bytes),
-    File(FileRange),
+    /// A range, and how much of it has left.
+    File(FileRange, usize),
 }
 
 /// One framed response.
@@ -58,7 +50,7 @@ impl Response {
         for (hole, file) in holes.into_iter().zip(files) {
             chunks.push_back(Chunk::Memory(rest.split_to(hole.position - taken)));
             taken = hole.position;
-            chunks.push_back(Chunk::File(file));
+            chunks.push_back(Chunk::File(file, 0));
         }
         if !rest.is_empty() {
             chunks.push_back(Chunk::Memory(rest));

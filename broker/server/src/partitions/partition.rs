@@ -1,0 +1,245 @@
+//! One partition as this broker leads it: its log, its epoch, and the fetches parked on it. With one
+//! replica the high watermark follows the log's end; when followers come, this is where they move it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use bytes::Bytes;
+use millrace_log::{AppendOptions, EpochEnd, FileRange, Log, LogError, Origin, ReadRequest};
+use millrace_protocol::messages::describe_producers::ProducerState;
+use millrace_protocol::records::BatchHeader;
+use millrace_protocol::{ErrorCode, Uuid};
+use tracing::warn;
+
+use super::failure::Failure;
+use super::waiters::Waiters;
+use crate::clock::now_ms;
+use crate::metrics::TopicMetrics;
+
+/// Topics that only the broker writes to (`org.apache.kafka.common.internals.Topic`).
+const INTERNAL_TOPICS: [&str; 2] = ["__consumer_offsets", "__transaction_state"];
+
+/// A partition, shared behind an `Arc`.
+#[derive(Debug)]
+pub(crate) struct Partition {
+    topic_id: Uuid,
+    log: Arc<Log>,
+    leader_id: AtomicI32,
+    leader_epoch: AtomicI32,
+    waiters: Waiters,
+    metrics: Arc<TopicMetrics>,
+}
+
+/// What became of an append.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Appended {
+    pub(crate) base_offset: i64,
+    pub(crate) last_offset: i64,
+    pub(crate) log_append_time_ms: i64,
+    pub(crate) log_start_offset: i64,
+    /// `flush.messages` wants a flush up to `last_offset` before the append is acknowledged.
+    pub(crate) flush_due: bool,
+}
+
+/// Batches that a fetch found: bytes of a file.
+pub(crate) type Slice = FileRange;
+
+impl Partition {
+    pub(crate) fn new(topic_id: Uuid, log: Arc<Log>, leader_id: i32, leader_epoch: i32, metrics: Arc<TopicMetrics>) -> Self {
+        let end = log.end_offset();
+        log.set_high_watermark(end);
+        Self {
+            topic_id,
+            log,
+            leader_id: AtomicI32::new(leader_id),
+            leader_epoch: AtomicI32::new(leader_epoch),
+            waiters: Waiters::default(),
+            metrics,
+        }
+    }
+
+    pub(crate) fn topic(&self) -> &str {
+        &self.log.partition().topic
+    }
+
+    pub(crate) fn topic_id(&self) -> Uuid {
+        self.topic_id
+    }
+
+    pub(crate) fn index(&self) -> i32 {
+        self.log.partition().partition
+    }
+
+    pub(crate) fn log(&self) -> &Arc<Log> {
+        &self.log
+    }
+
+    /// Only the broker and Kafka's admin client write here.
+    pub(crate) fn is_internal(&self) -> bool {
+        INTERNAL_TOPICS.contains(&self.topic())
+    }
+
+    pub(crate) fn leader_id(&self) -> i32 {
+        self.leader_id.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn leader_epoch(&self) -> i32 {
+        self.leader_epoch.load(Ordering::Acquire)
+    }
+
+    /// First offset that no consumer may read yet.
+    pub(crate) fn high_watermark(&self) -> i64 {
+        self.log.high_watermark()
+    }
+
+    pub(crate) fn log_start_offset(&self) -> i64 {
+        self.log.start_offset()
+    }
+
+    pub(crate) fn size_bytes(&self) -> u64 {
+        self.log.size_bytes()
+    }
+
+    /// Follows the metadata: a newer epoch is noted in the log before its first record, and everybody
+    /// parked here looks again.
+    pub(crate) fn lead(&self, leader_id: i32, leader_epoch: i32) -> Result<(), LogError> {
+        self.leader_id.store(leader_id, Ordering::Release);
+        if self.leader_epoch.swap(leader_epoch, Ordering::AcqRel) < leader_epoch {
+            self.log.assign_epoch(leader_epoch)?;
+            self.waiters.wake_all();
+        }
+        Ok(())
+    }
+
+    /// Whether a client that names an epoch speaks of this leader (KIP-320); -1 names none.
+    pub(crate) fn check_leader_epoch(&self, epoch: i32) -> Result<(), ErrorCode> {
+        match epoch.cmp(&self.leader_epoch()) {
+            _ if epoch < 0 => Ok(()),
+            std::cmp::Ordering::Less => Err(ErrorCode::FENCED_LEADER_EPOCH),
+            std::cmp::Ordering::Equal => Ok(()),
+            std::cmp::Ordering::Greater => Err(ErrorCode::UNKNOWN_LEADER_EPOCH),
+        }
+    }
+
+    /// Appends a client's batches at the log's end.
+    pub(crate) fn append(&self, batches: Bytes) -> Result<Appended, Failure> {
+        self.append_from(batches, Origin::Client)
+    }
+
+    /// Appends records of this broker's own coordinators.
+    pub(crate) fn append_internal(&self, batches: Bytes) -> Result<Appended, Failure> {
+        self.append_from(batches, Origin::Coordinator)
+    }
+
+    fn append_from(&self, batches: Bytes, origin: Origin) -> Result<Appended, Failure> {
+        let bytes = batches.len();
+        let options = AppendOptions { origin, leader_epoch: self.leader_epoch(), now_ms: now_ms() };
+        let info = self.log.append(batches, &options).map_err(|error| self.failed(error))?;
+        if !info.duplicate && info.base_offset >= 0 {
+            self.log.set_high_watermark(info.last_offset + 1);
+            self.waiters.arrived(bytes);
+            self.metrics.observe_append(info.last_offset - info.base_offset + 1, bytes);
+        }
+        Ok(Appended {
+            base_offset: info.base_offset,
+            last_offset: info.last_offset,
+            log_append_time_ms: info.log_append_time_ms,
+            log_start_offset: info.log_start_offset,
+            flush_due: info.flush_due,
+        })
+    }
+
+    /// What a disk does wrong concerns the operator as well as the client.
+    fn failed(&self, error: LogError) -> Failure {
+        if error.is_storage() {
+            self.metrics.observe_storage_error();
+            if let Some(suppressed) = super::STORAGE_ERRORS.admit() {
+                warn!(partition = %self.log.partition(), suppressed, "the disk fails: {error}");
+            }
+        }
+        Failure::from(error)
+    }
+
+    /// Whole batches from the one that holds `offset`, up to the high watermark; `None` when there is
+    /// nothing yet or it does not fit.
+    pub(crate) fn read(&self, offset: i64, max_bytes: usize, min_one_batch: bool) -> Result<Option<Slice>, Failure> {
+        let upper_bound = self.high_watermark();
+        let request = ReadRequest { offset, max_bytes, upper_bound, min_one_batch };
+        let found = self.log.read(&request).map_err(|error| self.failed(error))?;
+        Ok(found.range)
+    }
+
+    /// Counts bytes that leave for a client.
+    pub(crate) fn observe_read(&self, bytes: usize) {
+        self.metrics.observe_read(bytes);
+    }
+
+    /// Epoch and end of the last common part, for a reader whose last epoch ended elsewhere here
+    /// (KIP-595's diverging epoch).
+    pub(crate) fn diverging(&self, last_epoch: i32, fetch_offset: i64) -> Option<(i32, i64)> {
+        if last_epoch < 0 {
+            return None;
+        }
+        let EpochEnd { epoch, end_offset } = self.log.end_offset_for_epoch(last_epoch);
+        (epoch != last_epoch || end_offset < fetch_offset).then_some((epoch, end_offset))
+    }
+
+    pub(crate) fn end_offset_for_epoch(&self, epoch: i32) -> (i32, i64) {
+        let EpochEnd { epoch, end_offset } = self.log.end_offset_for_epoch(epoch);
+        (epoch, end_offset)
+    }
+
+    /// The epoch of the record at `offset`, or -1.
+    pub(crate) fn epoch_at(&self, offset: i64) -> i32 {
+        self.first_header(offset).map_or(-1, |header| header.partition_leader_epoch)
+    }
+
+    fn first_header(&self, offset: i64) -> Option<BatchHeader> {
+        let range = self.read(offset, 1, true).ok()??;
+        let mut bytes = [0; millrace_protocol::records::BATCH_HEADER_BYTES];
+        range.read_at(&mut bytes, 0).ok()?;
+        BatchHeader::parse(&bytes).ok()
+    }
+
+    /// Timestamp, offset and epoch of the first record at or after a timestamp.
+    pub(crate) fn offset_at(&self, timestamp_ms: i64) -> Result<Option<(i64, i64, i32)>, Failure> {
+        let found = self.log.offset_for_timestamp(timestamp_ms).map_err(|error| self.failed(error))?;
+        Ok(found
+            .filter(|found| found.offset < self.high_watermark())
+            .map(|found| (found.timestamp_ms, found.offset, self.epoch_at(found.offset))))
+    }
+
+    /// Timestamp, offset and epoch of the record with the largest timestamp.
+    pub(crate) fn max_timestamp(&self) -> Result<Option<(i64, i64, i32)>, Failure> {
+        let found = self.log.offset_of_max_timestamp().map_err(|error| self.failed(error))?;
+        Ok(found.map(|found| (found.timestamp_ms, found.offset, self.epoch_at(found.offset))))
+    }
+
+    /// Forgets everything before `offset`. Returns the new log start.
+    pub(crate) fn delete_records(&self, offset: i64) -> Result<i64, Failure> {
+        self.log.delete_records(offset, now_ms()).map_err(|error| self.failed(error))?;
+        Ok(self.log.start_offset())
+    }
+
+    /// Makes everything up to `offset` durable; blocks.
+    pub(crate) fn flush(&self, offset: i64) -> Result<(), Failure> {
+        self.log.flush(offset).map_err(|error| self.failed(error)).map(drop)
+    }
+
+    /// The idempotent producers that the log remembers.
+    pub(crate) fn active_producers(&self) -> Vec<ProducerState> {
+        let producers = self.log.producers().into_iter().map(|producer| ProducerState {
+            producer_id: producer.producer_id,
+            producer_epoch: producer.epoch.into(),
+            last_sequence: producer.last_sequence,
+            last_timestamp: producer.last_timestamp_ms,
+            coordinator_epoch: producer.coordinator_epoch,
+            current_txn_start_offset: producer.current_txn_start_offset,
+        });
+        producers.collect()
+    }
+
+    pub(crate) fn waiters(&self) -> &Waiters {
+        &self.waiters
+    }
+}

@@ -1,0 +1,191 @@
+//! All partitions of this broker, found by topic name or id without a lock, and the two ends of their
+//! lives: made when the metadata places one here, removed when it no longer does.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use arc_swap::ArcSwap;
+use imbl::HashMap;
+use millrace_log::{LogConfig, LogError, LogManager, TopicPartition};
+use millrace_protocol::Uuid;
+use parking_lot::Mutex;
+
+use super::partition::Partition;
+use super::waiters::FetchWaiter;
+use crate::metrics::Metrics;
+
+/// A partition that the metadata places on this broker.
+#[derive(Debug, Clone)]
+pub(crate) struct Placement {
+    pub(crate) topic: Arc<str>,
+    pub(crate) topic_id: Uuid,
+    pub(crate) index: i32,
+    pub(crate) leader_id: i32,
+    pub(crate) leader_epoch: i32,
+    pub(crate) config: Arc<LogConfig>,
+}
+
+/// The partitions of one topic, by number; a number may be missing where others have it.
+type Topic = HashMap<i32, Arc<Partition>>;
+
+/// What readers see: immutable, replaced whole, cheap to derive from the one before.
+#[derive(Debug, Clone, Default)]
+struct Table {
+    by_name: HashMap<Arc<str>, Topic>,
+    names: HashMap<Uuid, Arc<str>>,
+}
+
+/// The partitions of this broker.
+#[derive(Debug)]
+pub(crate) struct Partitions {
+    logs: Arc<LogManager>,
+    metrics: Arc<Metrics>,
+    table: ArcSwap<Table>,
+    /// Held by whoever derives the next table.
+    changing: Mutex<()>,
+    parked: Arc<AtomicUsize>,
+    parked_max: usize,
+}
+
+/// A data directory and the partitions in it.
+#[derive(Debug)]
+pub(crate) struct Directory {
+    pub(crate) path: PathBuf,
+    pub(crate) partitions: Vec<Arc<Partition>>,
+}
+
+impl Partitions {
+    pub(crate) fn new(logs: Arc<LogManager>, metrics: Arc<Metrics>, parked_max: usize) -> Arc<Self> {
+        Arc::new(Self { logs, metrics, table: ArcSwap::default(), changing: Mutex::new(()), parked: Arc::default(), parked_max })
+    }
+
+    pub(crate) fn get(&self, topic: &str, index: i32) -> Option<Arc<Partition>> {
+        self.table.load().by_name.get(topic)?.get(&index).cloned()
+    }
+
+    pub(crate) fn get_by_id(&self, id: &Uuid, index: i32) -> Option<Arc<Partition>> {
+        let table = self.table.load();
+        table.by_name.get(table.names.get(id)?)?.get(&index).cloned()
+    }
+
+    /// Every partition, in no order.
+    pub(crate) fn all(&self) -> Vec<Arc<Partition>> {
+        self.table.load().by_name.values().flat_map(|topic| topic.values().cloned()).collect()
+    }
+
+    pub(crate) fn logs(&self) -> &Arc<LogManager> {
+        &self.logs
+    }
+
+    /// The data directories, each with its partitions.
+    pub(crate) fn directories(&self) -> Vec<Directory> {
+        let all = self.all();
+        let directories = self.logs.dirs().into_iter().map(|path| {
+            let partitions = all.iter().filter(|partition| partition.log().dir().starts_with(&path)).cloned().collect();
+            Directory { path, partitions }
+        });
+        directories.collect()
+    }
+
+    /// Opens or makes the logs of `placements` and follows their leaders. Blocks on the disk. What
+    /// fails is returned with its reason; the others are served.
+    pub(crate) fn place(&self, placements: &[Placement]) -> Vec<(TopicPartition, LogError)> {
+        let _changing = self.changing.lock();
+        let mut table = Table::clone(&self.table.load());
+        let mut failed = Vec::new();
+        for placement in placements {
+            if let Err(error) = self.place_one(&mut table, placement) {
+                failed.push((TopicPartition::new(&*placement.topic, placement.index), error));
+            }
+        }
+        self.table.store(Arc::new(table));
+        failed
+    }
+
+    fn place_one(&self, table: &mut Table, placement: &Placement) -> Result<(), LogError> {
+        let Placement { topic, topic_id, index, leader_id, leader_epoch, config } = placement;
+        if let Some(partition) = table.by_name.get(topic).and_then(|topic| topic.get(index)) {
+            partition.log().update_config(Arc::clone(config));
+            return partition.lead(*leader_id, *leader_epoch);
+        }
+        let log = self.logs.create(&TopicPartition::new(&**topic, *index), *topic_id, Arc::clone(config), crate::clock::now_ms())?;
+        log.assign_epoch(*leader_epoch)?;
+        let metrics = self.metrics.topic(topic);
+        let partition = Arc::new(Partition::new(*topic_id, log, *leader_id, *leader_epoch, metrics));
+        table.by_name.entry(Arc::clone(topic)).or_default().insert(*index, partition);
+        table.names.insert(*topic_id, Arc::clone(topic));
+        Ok(())
+    }
+
+    /// Takes a topic's partitions out of service and their logs away. Blocks on the disk.
+    pub(crate) fn remove(&self, topic_id: &Uuid) -> Vec<(TopicPartition, LogError)> {
+        let _changing = self.changing.lock();
+        let mut table = Table::clone(&self.table.load());
+        let removed = table.names.remove(topic_id).and_then(|name| table.by_name.remove(&name));
+        self.table.store(Arc::new(table));
+        let mut failed = Vec::new();
+        for partition in removed.iter().flat_map(Topic::values) {
+            partition.waiters().wake_all();
+            let name = partition.log().partition().clone();
+            if let Err(error) = self.logs.delete(&name, crate::clock::now_ms()) {
+                failed.push((name, error));
+            }
+        }
+        if let Some(partition) = removed.as_ref().and_then(|topic| topic.values().next()) {
+            self.metrics.forget_topic(partition.topic());
+        }
+        failed
+    }
+
+    /// Gives a topic's logs new settings.
+    pub(crate) fn configure(&self, topic: &str, config: &Arc<LogConfig>) {
+        for partition in self.table.load().by_name.get(topic).iter().flat_map(|topic| topic.values()) {
+            partition.log().update_config(Arc::clone(config));
+        }
+    }
+
+    /// Parks a fetch on the partitions it named; `None` when as many are parked as may be, and the
+    /// fetch has to be answered with what there is.
+    pub(crate) fn park(&self, named: Vec<Arc<Partition>>, waiter: Arc<FetchWaiter>) -> Option<Parking> {
+        let counted = self.parked.fetch_add(1, Ordering::AcqRel);
+        let parking = Parking { named, waiter, parked: Arc::clone(&self.parked) };
+        if counted >= self.parked_max {
+            return None;
+        }
+        parking.named.iter().for_each(|partition| partition.waiters().park(&parking.waiter));
+        Some(parking)
+    }
+
+    /// Fetches parked now.
+    pub(crate) fn parked(&self) -> usize {
+        self.parked.load(Ordering::Acquire)
+    }
+
+    /// Wakes every parked fetch: the broker is going down and answers what it has.
+    pub(crate) fn wake_all(&self) {
+        self.all().iter().for_each(|partition| partition.waiters().wake_all());
+    }
+}
+
+/// A parked fetch; unparked when dropped, however it ended.
+#[derive(Debug)]
+pub(crate) struct Parking {
+    named: Vec<Arc<Partition>>,
+    waiter: Arc<FetchWaiter>,
+    parked: Arc<AtomicUsize>,
+}
+
+impl Parking {
+    /// Waits until enough has arrived.
+    pub(crate) async fn woken(&self) {
+        self.waiter.woken().await;
+    }
+}
+
+impl Drop for Parking {
+    fn drop(&mut self) {
+        self.named.iter().for_each(|partition| partition.waiters().unpark(&self.waiter));
+        self.parked.fetch_sub(1, Ordering::AcqRel);
+    }
+}

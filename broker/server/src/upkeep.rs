@@ -1,0 +1,61 @@
+//! What has to be done now and then, whoever asks or not: flushes by time, retention, deletion of
+//! files, checkpoints, compaction, metadata snapshots. A few tasks for all partitions, none for each.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::error;
+
+use crate::clock::now_ms;
+use crate::services::Services;
+
+/// How often the logs are looked through; what is due less often keeps its own time.
+const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(1);
+/// How long the cleaner rests when it found nothing to clean.
+const CLEANER_BACK_OFF: Duration = Duration::from_secs(15);
+const QUORUM_INTERVAL: Duration = Duration::from_secs(30);
+
+/// Starts the tasks; they end with `shutdown`.
+pub(crate) fn spawn(tasks: &TaskTracker, services: &Arc<Services>, shutdown: &CancellationToken) {
+    tasks.spawn(shutdown.clone().run_until_cancelled_owned(maintain(Arc::clone(services))));
+    tasks.spawn(shutdown.clone().run_until_cancelled_owned(clean(Arc::clone(services))));
+    tasks.spawn(shutdown.clone().run_until_cancelled_owned(keep_quorum(Arc::clone(services))));
+}
+
+async fn maintain(services: Arc<Services>) {
+    loop {
+        tokio::time::sleep(MAINTENANCE_INTERVAL).await;
+        let logs = Arc::clone(services.partitions.logs());
+        run_blocking("maintenance", move || logs.maintenance(now_ms())).await;
+    }
+}
+
+async fn clean(services: Arc<Services>) {
+    loop {
+        let logs = Arc::clone(services.partitions.logs());
+        let cleaned = run_blocking("compaction", move || logs.clean_once(now_ms())).await;
+        if !cleaned.unwrap_or(false) {
+            tokio::time::sleep(CLEANER_BACK_OFF).await;
+        }
+    }
+}
+
+async fn keep_quorum(services: Arc<Services>) {
+    loop {
+        tokio::time::sleep(QUORUM_INTERVAL).await;
+        services.quorum.upkeep().await;
+    }
+}
+
+/// Runs work that waits for the disk where it holds up nobody.
+async fn run_blocking<T: Send + 'static>(what: &str, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => Some(done),
+        Err(failed) => {
+            error!("{what} failed: {failed}");
+            None
+        }
+    }
+}
