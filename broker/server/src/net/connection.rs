@@ -87,17 +87,18 @@ impl Connection {
         loop {
             self.send_ready().await?;
             let may_read = self.may_read() && !shutdown.is_cancelled();
-            if !may_read && self.slots.is_empty() {
+            let idle = self.slots.is_empty();
+            if !may_read && idle {
                 return Ok(());
             }
             tokio::select! {
                 biased;
-                answer = first_answer(&mut self.slots), if !self.slots.is_empty() => {
+                answer = first_answer(&mut self.slots), if !idle => {
                     let answer = answer.ok_or_else(|| ConnectionError::Refused("an answer could not be written".into()))?;
                     self.slots.pop_front();
                     self.slots.push_front(Slot::Ready(Some(answer)));
                 }
-                frame = next_frame(&mut self.reader, &self.stream, self.idle_max, self.slots.is_empty()), if may_read => {
+                frame = next_frame(&mut self.reader, &self.stream, self.idle_max, idle), if may_read => {
                     let Some(frame) = frame? else { return Ok(()) };
                     self.accept_buffered(frame)?;
                 }

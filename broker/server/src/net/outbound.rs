@@ -73,7 +73,7 @@ impl Outbound {
 
     /// Sends the pieces in memory at the front; more is to follow if a file comes after them.
     fn send_memory(&self, stream: &TcpStream) -> io::Result<usize> {
-        let mut slices = [const { IoSlice::new(&[]) }; SLICES_MAX];
+        let mut slices = [IoSlice::new(&[]); SLICES_MAX];
         let mut count = 0;
         let mut flags = SendFlags::NOSIGNAL;
         for chunk in &self.chunks {

@@ -191,7 +191,7 @@ impl Partition {
 
     /// The epoch of the record at `offset`, or -1.
     pub(crate) fn epoch_at(&self, offset: i64) -> i32 {
-        self.first_header(offset).map_or(-1, |header| header.partition_leader_epoch)
+        self.first_header(offset).map_or(-1, |header| header.leader_epoch)
     }
 
     fn first_header(&self, offset: i64) -> Option<BatchHeader> {
@@ -206,19 +206,18 @@ impl Partition {
         let found = self.log.offset_for_timestamp(timestamp_ms).map_err(|error| self.failed(error))?;
         Ok(found
             .filter(|found| found.offset < self.high_watermark())
-            .map(|found| (found.timestamp_ms, found.offset, self.epoch_at(found.offset))))
+            .map(|found| (found.timestamp_ms, found.offset, found.leader_epoch)))
     }
 
     /// Timestamp, offset and epoch of the record with the largest timestamp.
     pub(crate) fn max_timestamp(&self) -> Result<Option<(i64, i64, i32)>, Failure> {
-        let found = self.log.offset_of_max_timestamp().map_err(|error| self.failed(error))?;
-        Ok(found.map(|found| (found.timestamp_ms, found.offset, self.epoch_at(found.offset))))
+        let found = self.log.max_timestamp().map_err(|error| self.failed(error))?;
+        Ok(found.map(|found| (found.timestamp_ms, found.offset, found.leader_epoch)))
     }
 
     /// Forgets everything before `offset`. Returns the new log start.
     pub(crate) fn delete_records(&self, offset: i64) -> Result<i64, Failure> {
-        self.log.delete_records(offset, now_ms()).map_err(|error| self.failed(error))?;
-        Ok(self.log.start_offset())
+        self.log.delete_records(offset).map_err(|error| self.failed(error))
     }
 
     /// Makes everything up to `offset` durable; blocks.

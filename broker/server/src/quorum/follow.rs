@@ -9,7 +9,7 @@ use millrace_log::config::{
 };
 use millrace_log::{LogConfig, LogError, TopicPartition};
 use millrace_metadata::config::{CompressionType, TimestampType, TopicConfig};
-use millrace_metadata::{ClusterImage, ImageDelta, TopicImage};
+use millrace_metadata::image::{ClusterImage, ImageDelta, TopicImage};
 use millrace_protocol::records::{Compression, TimestampType as BatchTimestamps};
 use tracing::error;
 

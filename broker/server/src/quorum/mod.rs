@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use millrace_log::LogError;
-use millrace_metadata::{ClusterImage, ImageDelta, MetadataRecord, RecordDecodeError, ReplayError};
+use millrace_metadata::image::{ClusterImage, ImageDelta, ReplayError};
+use millrace_metadata::{MetadataRecord, RecordDecodeError};
 use millrace_protocol::records::RecordsError;
 use millrace_protocol::wire::EncodeError;
 use tokio::sync::{Mutex, watch};

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use millrace_log::disk::{Disk, OsDisk, read_file, write_file_atomically};
 use millrace_log::{AppendOptions, FilePool, Log, LogConfig, LogError, OpenLog, Origin, ReadRequest, TopicPartition};
-use millrace_metadata::{CLUSTER_METADATA_TOPIC, MetadataRecord};
+use millrace_metadata::MetadataRecord;
+use millrace_metadata::image::CLUSTER_METADATA_TOPIC;
 use millrace_protocol::records::{BatchBuilder, BatchOptions, Batches};
 
 use super::QuorumError;
