@@ -1,0 +1,14 @@
+//! The codec from outside: Kafka's own bytes, bytes that lie, and bytes at random. One binary, since
+//! all of it needs the same catalogue of messages and golden files.
+
+mod allocator;
+mod catalogue;
+mod corpus;
+mod fields;
+mod fuzz;
+mod golden;
+mod hostile;
+mod mutate;
+
+#[global_allocator]
+static ALLOCATOR: allocator::Counting = allocator::Counting;
