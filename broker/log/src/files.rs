@@ -56,8 +56,7 @@ impl FilePool {
     pub(crate) fn file(self: &Arc<Self>, path: PathBuf) -> Arc<LogFile> {
         Arc::new(LogFile {
             pool: Arc::clone(self),
-            path,
-            handle: Mutex::new(None),
+            slot: Mutex::new(Slot { path: path.into(), handle: None }),
             touched: AtomicBool::new(false),
         })
     }
@@ -89,9 +88,9 @@ impl FilePool {
             return;
         }
         // A file being opened or closed right now is skipped: waiting for it here could deadlock.
-        match file.handle.try_lock() {
-            Some(mut handle) => {
-                *handle = None;
+        match file.slot.try_lock() {
+            Some(mut slot) => {
+                slot.handle = None;
                 ring.files.swap_remove(hand);
             }
             None => ring.hand += 1,
@@ -110,14 +109,22 @@ struct Handle {
 #[derive(Debug)]
 pub(crate) struct LogFile {
     pool: Arc<FilePool>,
-    path: PathBuf,
-    handle: Mutex<Option<Handle>>,
+    slot: Mutex<Slot>,
     touched: AtomicBool,
 }
 
+/// Name and handle, under one lock: who opens the file sees its name before or after a renaming, never a
+/// name that is gone.
+#[derive(Debug)]
+struct Slot {
+    path: Arc<Path>,
+    handle: Option<Handle>,
+}
+
 impl LogFile {
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
+    /// The file's name now.
+    pub(crate) fn path(&self) -> Arc<Path> {
+        Arc::clone(&self.slot.lock().path)
     }
 
     pub(crate) fn disk(&self) -> &dyn Disk {
@@ -134,21 +141,21 @@ impl LogFile {
         let handle = self.open(OpenMode::Create)?;
         match handle.read_only {
             None => Ok(handle.file),
-            Some(kind) => Err(LogError::storage("write", &self.path)(kind.into())),
+            Some(kind) => Err(LogError::storage("write", &self.path())(kind.into())),
         }
     }
 
     fn open(self: &Arc<Self>, mode: OpenMode) -> Result<Handle, LogError> {
-        let mut slot = self.handle.lock();
+        let mut slot = self.slot.lock();
         self.touched.store(true, Ordering::Relaxed);
-        if let Some(handle) = &*slot
+        if let Some(handle) = &slot.handle
             // A disk that was read-only may have become writable again.
             && (handle.read_only.is_none() || mode != OpenMode::Create)
         {
             return Ok(handle.clone());
         }
-        let in_pool = slot.is_some();
-        let opened = match self.disk().open(&self.path, mode) {
+        let in_pool = slot.handle.is_some();
+        let opened = match self.disk().open(&slot.path, mode) {
             Ok(file) => Ok(Handle { file: file.into(), read_only: None }),
             // What cannot be written may still be served.
             Err(error)
@@ -158,14 +165,13 @@ impl LogFile {
                 ) =>
             {
                 let read_only = Some(error.kind());
-                self.disk()
-                    .open(&self.path, OpenMode::Read)
-                    .map(|file| Handle { file: file.into(), read_only })
+                let opened = self.disk().open(&slot.path, OpenMode::Read);
+                opened.map(|file| Handle { file: file.into(), read_only })
             }
             Err(error) => Err(error),
         };
-        let handle = opened.map_err(LogError::storage("open", &self.path))?;
-        *slot = Some(handle.clone());
+        let handle = opened.map_err(LogError::storage("open", &slot.path))?;
+        slot.handle = Some(handle.clone());
         drop(slot);
         if !in_pool {
             self.pool.admit(self);
@@ -175,32 +181,41 @@ impl LogFile {
 
     /// Lets go of the handle, if there is one.
     pub(crate) fn close(&self) {
-        *self.handle.lock() = None;
+        self.slot.lock().handle = None;
         self.touched.store(false, Ordering::Relaxed);
+    }
+
+    /// Gives the file another name; one that does not exist only changes the name it will be made with.
+    pub(crate) fn rename(&self, to: &Path) -> Result<(), LogError> {
+        let mut slot = self.slot.lock();
+        rename_if_there(self.disk(), &slot.path, to)?;
+        slot.path = to.into();
+        Ok(())
     }
 
     /// Length of the file; 0 when it does not exist.
     pub(crate) fn len(&self) -> Result<u64, LogError> {
-        match self.disk().stat(&self.path) {
+        let path = self.path();
+        match self.disk().stat(&path) {
             Ok(stat) => Ok(stat.len),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
-            Err(error) => Err(LogError::storage("stat", &self.path)(error)),
+            Err(error) => Err(LogError::storage("stat", &path)(error)),
         }
     }
 
     /// Reads exactly `buf.len()` bytes at `offset`, or fewer at the end of the file.
     pub(crate) fn read_at(self: &Arc<Self>, buf: &mut [u8], offset: u64) -> Result<usize, LogError> {
-        self.reader()?.read_at(buf, offset).map_err(LogError::storage("read", &self.path))
+        self.reader()?.read_at(buf, offset).map_err(|error| LogError::storage("read", &self.path())(error))
     }
 
     /// Makes the contents durable; a file that does not exist has none.
     pub(crate) fn sync(self: &Arc<Self>) -> Result<(), LogError> {
-        self.writer()?.sync_data().map_err(LogError::storage("sync", &self.path))
+        self.writer()?.sync_data().map_err(|error| LogError::storage("sync", &self.path())(error))
     }
 
     /// Cuts the file.
     pub(crate) fn set_len(self: &Arc<Self>, len: u64) -> Result<(), LogError> {
-        self.writer()?.set_len(len).map_err(LogError::storage("truncate", &self.path))
+        self.writer()?.set_len(len).map_err(|error| LogError::storage("truncate", &self.path())(error))
     }
 }
 

@@ -163,7 +163,7 @@ impl<E: Entry> EntryFile<E> {
         state.pending.iter().for_each(|entry| entry.encode(&mut bytes));
         let position = u64::from(on_disk) * E::BYTES as u64;
         let written = self.file.writer()?.write_all_at(&mut [IoSlice::new(&bytes)], position);
-        written.map_err(LogError::storage("write", self.file.path()))?;
+        written.map_err(LogError::storage("write", &self.file.path()))?;
         state.on_disk = Some(on_disk + state.pending.len() as u32);
         state.pending = Vec::new();
         // The last block of the file grew: a kept copy of it would hide the new entries.

@@ -1,6 +1,7 @@
 //! The durable log of one partition.
 
 mod checkpoint;
+mod compaction;
 pub mod config;
 pub mod disk;
 mod epochs;
@@ -17,12 +18,13 @@ mod segment;
 mod testing;
 mod validate;
 
+pub use compaction::OffsetMap;
 pub use config::LogConfig;
 pub use epochs::{EpochEnd, NO_EPOCH, NO_OFFSET};
 pub use error::LogError;
 pub use files::FilePool;
 pub use identity::MetaProperties;
-pub use log::{AppendInfo, FetchSlice, FileRange, Log, OffsetAndTimestamp, OpenLog, ReadRequest, Trimmed};
+pub use log::{AppendInfo, Cleanable, Cleaned, FetchSlice, FileRange, Log, OffsetAndTimestamp, OpenLog, ReadRequest, Trimmed};
 pub use names::TopicPartition;
 pub use producers::ProducerSummary;
 pub use validate::{AppendOptions, Origin};

@@ -7,6 +7,7 @@
 
 mod append;
 mod close;
+mod compact;
 mod flush;
 mod lookup;
 mod open;
@@ -16,9 +17,11 @@ mod read;
 mod tests;
 mod trim;
 mod truncate;
+mod upkeep;
 mod view;
 
 pub use append::AppendInfo;
+pub use compact::{Cleanable, Cleaned};
 pub use lookup::OffsetAndTimestamp;
 pub use open::OpenLog;
 pub use read::{FetchSlice, FileRange, ReadRequest};
@@ -32,6 +35,7 @@ use millrace_protocol::Uuid;
 use parking_lot::{Mutex, RwLock};
 
 use self::flush::FlushGate;
+use self::upkeep::UpkeepRoom;
 use self::view::{Cursors, View};
 use crate::config::LogConfig;
 use crate::epochs::{EpochEnd, LeaderEpochs};
@@ -49,7 +53,7 @@ pub struct Log {
     pool: Arc<FilePool>,
     config: RwLock<Arc<LogConfig>>,
     topic_id: Mutex<Option<Uuid>>,
-    upkeep: Mutex<Upkeep>,
+    upkeep: UpkeepRoom,
     writer: Mutex<Writer>,
     epochs: RwLock<LeaderEpochs>,
     view: RwLock<View>,
@@ -73,17 +77,6 @@ struct Writer {
     stopped: Option<LogError>,
     /// Headers of the append at hand, kept between appends for its room.
     scratch: Vec<u8>,
-}
-
-/// What retention and compaction touch.
-#[derive(Debug, Default)]
-struct Upkeep {
-    /// Base offsets of segments renamed to `.deleted`, with the time when their files go.
-    trash: Vec<(i64, i64)>,
-    /// Where compaction goes on.
-    cleaned_to: i64,
-    /// When the producers were looked through for idle ones.
-    producers_checked_ms: i64,
 }
 
 impl Log {

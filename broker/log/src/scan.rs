@@ -29,7 +29,7 @@ impl ScanError {
         match self {
             Self::Disk(error) => error,
             Self::Broken { position, error } => LogError::BadFile {
-                path: file.path().to_owned(),
+                path: file.path().to_path_buf(),
                 reason: format!("no batch at position {position}: {error}"),
             },
         }
@@ -98,7 +98,7 @@ impl<'a> Scan<'a> {
             self.window.resize(wanted, 0);
             let read = self.file.read_at(&mut self.window, position);
             let read =
-                read.map_err(|error| ScanError::Disk(LogError::storage("read", self.log.path())(error)))?;
+                read.map_err(|error| ScanError::Disk(LogError::storage("read", &self.log.path())(error)))?;
             self.window.truncate(read);
             self.window_at = position;
         }

@@ -10,7 +10,7 @@ use millrace_protocol::records::BatchHeader;
 use parking_lot::Mutex;
 
 use crate::LogError;
-use crate::files::{FilePool, LogFile, remove_if_there, rename_if_there};
+use crate::files::{FilePool, LogFile, remove_if_there};
 use crate::index::{EntryFile, OffsetEntry, TimeEntry};
 use crate::names::{FileKind, Stage, segment_file};
 use crate::scan::{LOOKUP_WINDOW_BYTES, Scan, ScanError};
@@ -53,15 +53,16 @@ pub(crate) struct Segment {
 }
 
 impl Segment {
-    /// A segment whose files are there, `size_bytes` long.
+    /// A segment whose files are there in a stage, `size_bytes` long.
     pub(crate) fn existing(
         pool: &Arc<FilePool>,
         dir: &Path,
         base_offset: i64,
+        stage: Stage,
         size_bytes: u64,
         now_ms: i64,
     ) -> Self {
-        let file = |kind| pool.file(segment_file(dir, base_offset, kind, Stage::Live));
+        let file = |kind| pool.file(segment_file(dir, base_offset, kind, stage));
         Self {
             base_offset,
             log: file(FileKind::Log),
@@ -87,7 +88,7 @@ impl Segment {
             remove_if_there(pool.disk(), &path(kind))?;
         }
         let log = pool.file(path(FileKind::Log));
-        log.writer()?.set_len(0).map_err(LogError::storage("truncate", log.path()))?;
+        log.writer()?.set_len(0).map_err(LogError::storage("truncate", &log.path()))?;
         let max = Some(TimestampOffset { timestamp_ms: -1, offset: base_offset });
         Ok(Self {
             base_offset,
@@ -125,7 +126,7 @@ impl Segment {
     /// Writes at the segment's end, without making it visible: [`Segment::set_size_bytes`] does.
     pub(crate) fn write(&self, bufs: &mut [IoSlice<'_>]) -> Result<(), LogError> {
         let written = self.log.writer()?.write_all_at(bufs, self.size_bytes());
-        written.map_err(LogError::storage("write", self.log.path()))
+        written.map_err(LogError::storage("write", &self.log.path()))
     }
 
     /// Takes a batch written at `position` into the indexes (Kafka's `LogSegment.append`).
@@ -157,7 +158,7 @@ impl Segment {
 
     fn relative(&self, offset: i64) -> Result<u32, LogError> {
         u32::try_from(offset - self.base_offset).map_err(|_| LogError::BadFile {
-            path: self.log.path().to_owned(),
+            path: self.log.path().to_path_buf(),
             reason: format!("offset {offset} does not belong here"),
         })
     }
@@ -217,7 +218,7 @@ impl Segment {
             return Ok(max.timestamp_ms);
         }
         let stat =
-            self.log.disk().stat(self.log.path()).map_err(LogError::storage("stat", self.log.path()))?;
+            self.log.disk().stat(&self.log.path()).map_err(LogError::storage("stat", &self.log.path()))?;
         Ok(stat.modified_ms)
     }
 
@@ -255,7 +256,7 @@ impl Segment {
     pub(crate) fn read_exact(&self, position: u64, len: usize) -> Result<Bytes, LogError> {
         let mut bytes = BytesMut::zeroed(len);
         if self.log.read_at(&mut bytes, position)? < len {
-            let path = self.log.path().to_owned();
+            let path = self.log.path().to_path_buf();
             return Err(LogError::BadFile { path, reason: format!("{len} bytes expected at {position}") });
         }
         Ok(bytes.freeze())
@@ -266,7 +267,7 @@ impl Segment {
         let found =
             self.scan_for(position, limit, |_| true).map_err(|error| error.into_log_error(&self.log))?;
         found.map(|located| located.header).ok_or_else(|| LogError::BadFile {
-            path: self.log.path().to_owned(),
+            path: self.log.path().to_path_buf(),
             reason: format!("no batch at position {position}"),
         })
     }
@@ -330,6 +331,21 @@ impl Segment {
         self.time_index.sync()
     }
 
+    /// Moves the segment's files to another stage. The log file goes last on the way in and first on the
+    /// way out, so that it is never in use without its indexes being settled. Readers that hold the segment
+    /// go on reading it.
+    pub(crate) fn rename(&self, dir: &Path, to: Stage) -> Result<(), LogError> {
+        let mut files = [
+            (FileKind::Index, self.index.file()),
+            (FileKind::TimeIndex, self.time_index.file()),
+            (FileKind::Log, &self.log),
+        ];
+        if to == Stage::Deleted {
+            files.reverse();
+        }
+        files.into_iter().try_for_each(|(kind, file)| file.rename(&segment_file(dir, self.base_offset, kind, to)))
+    }
+
     /// Gives back descriptors and memory that only speed things up.
     pub(crate) fn release(&self) {
         for file in [&self.log, self.index.file(), self.time_index.file()] {
@@ -338,26 +354,6 @@ impl Segment {
         self.index.release();
         self.time_index.release();
     }
-}
-
-/// Renames the files of the segment at `base_offset` from one stage to another. The log file goes last on
-/// the way in and first on the way out, so that it is never in use without its indexes being settled.
-pub(crate) fn rename_segment(
-    pool: &FilePool,
-    dir: &Path,
-    base_offset: i64,
-    from: Stage,
-    to: Stage,
-) -> Result<(), LogError> {
-    let mut kinds = [FileKind::Index, FileKind::TimeIndex, FileKind::TxnIndex, FileKind::Log];
-    if from == Stage::Live {
-        kinds.reverse();
-    }
-    for kind in kinds {
-        let path = |stage| segment_file(dir, base_offset, kind, stage);
-        rename_if_there(pool.disk(), &path(from), &path(to))?;
-    }
-    Ok(())
 }
 
 /// Removes the files of a segment in a stage.

@@ -41,6 +41,7 @@ impl Bench {
             recovery_point: 0,
             log_start_offset: 0,
             high_watermark: 0,
+            cleaned_to: 0,
             clean: false,
             now_ms: NOW_MS,
         };

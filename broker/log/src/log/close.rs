@@ -11,7 +11,7 @@ impl Log {
     /// # Errors
     /// [`LogError::Storage`]; the stop must not be called clean then. [`LogError::Offline`] likewise.
     pub fn close(&self) -> Result<(), LogError> {
-        let _upkeep = self.upkeep.lock();
+        let _upkeep = self.upkeep.enter();
         let mut writer = self.writer.lock();
         match &writer.stopped {
             Some(LogError::Closed) => return Ok(()),
@@ -40,7 +40,7 @@ impl Log {
 
     /// Stops the log for good before its directory is deleted. Appends get [`LogError::Closed`].
     pub(crate) fn abandon(&self) {
-        let _upkeep = self.upkeep.lock();
+        let _upkeep = self.upkeep.enter();
         self.writer.lock().stopped = Some(LogError::Closed);
         self.release();
     }

@@ -11,14 +11,15 @@ use parking_lot::{Mutex, RwLock};
 use super::flush::FlushGate;
 use super::producers::{Restored, backfill, replay, restore_snapshot, snapshot_offsets};
 use super::view::{Cursors, View};
-use super::{Log, Upkeep, Writer};
+use super::upkeep::{Upkeep, UpkeepRoom};
+use super::{Log, Writer};
 use crate::config::LogConfig;
 use crate::epochs::LeaderEpochs;
 use crate::files::{FilePool, remove_if_there};
 use crate::names::{FileKind, Stage, parse_segment_file, segment_file};
 use crate::producers::Producers;
 use crate::scan::{FULL_WINDOW_BYTES, LOOKUP_WINDOW_BYTES, Scan, ScanError};
-use crate::segment::{Segment, remove_segment, rename_segment};
+use crate::segment::{Segment, remove_segment};
 use crate::{LogError, TopicPartition, identity};
 
 /// What is known about a log before it is opened.
@@ -36,6 +37,8 @@ pub struct OpenLog {
     pub log_start_offset: i64,
     /// High watermark, as the checkpoint knows it.
     pub high_watermark: i64,
+    /// Compaction goes on here, as the checkpoint knows it.
+    pub cleaned_to: i64,
     /// The last stop was clean: files are as [`Log::close`] left them.
     pub clean: bool,
     /// The clock, milliseconds since 1970.
@@ -139,11 +142,11 @@ impl Opening<'_> {
     /// A crash interrupted compaction after its result was complete: the segments that it was made from go,
     /// the result takes their place (Kafka's `LogLoader`).
     fn complete_swap(&self, base_offset: i64) -> Result<(), LogError> {
-        let path = segment_file(self.dir, base_offset, FileKind::Log, Stage::Swap);
-        let file = self.pool.file(path);
+        let result = Segment::existing(self.pool, self.dir, base_offset, Stage::Swap, 0, self.params.now_ms);
+        let file = result.log_file();
         let mut next_offset = base_offset + 1;
-        let mut scan = Scan::new(&file, 0, file.len()?, LOOKUP_WINDOW_BYTES)?;
-        while let Some((_, header)) = scan.next_header().map_err(|error| error.into_log_error(&file))? {
+        let mut scan = Scan::new(file, 0, file.len()?, LOOKUP_WINDOW_BYTES)?;
+        while let Some((_, header)) = scan.next_header().map_err(|error| error.into_log_error(file))? {
             next_offset = next_offset.max(header.next_offset());
         }
         for name in &self.names {
@@ -153,9 +156,10 @@ impl Opening<'_> {
                 remove_segment(self.pool, self.dir, base, Stage::Live)?;
             }
         }
-        file.close();
         tracing::info!(partition = %self.params.partition, base_offset, "completed an interrupted compaction");
-        rename_segment(self.pool, self.dir, base_offset, Stage::Swap, Stage::Live)
+        result.rename(self.dir, Stage::Live)?;
+        result.release();
+        Ok(())
     }
 
     fn find_segments(&mut self) -> Result<(), LogError> {
@@ -176,7 +180,7 @@ impl Opening<'_> {
         for &base_offset in bases.keys() {
             let path = segment_file(self.dir, base_offset, FileKind::Log, Stage::Live);
             let size = self.pool.disk().stat(&path).map_err(LogError::storage("stat", &path))?.len;
-            let segment = Segment::existing(self.pool, self.dir, base_offset, size, self.params.now_ms);
+            let segment = Segment::existing(self.pool, self.dir, base_offset, Stage::Live, size, self.params.now_ms);
             self.segments.push(Arc::new(segment));
         }
         Ok(())
@@ -368,7 +372,7 @@ impl Opening<'_> {
             pool: Arc::clone(self.pool),
             config: RwLock::new(Arc::clone(&params.config)),
             topic_id: Mutex::new(topic_id),
-            upkeep: Mutex::new(Upkeep::default()),
+            upkeep: UpkeepRoom::new(Upkeep { cleaned_to: params.cleaned_to, ..Upkeep::default() }),
             writer: Mutex::new(writer),
             epochs: RwLock::new(epochs),
             view: RwLock::new(view),

@@ -100,7 +100,7 @@ impl FileRange {
     /// [`LogError::Storage`].
     pub fn read_to_bytes(&self) -> Result<Bytes, LogError> {
         let mut buf = BytesMut::zeroed(self.len);
-        self.read_at(&mut buf, 0).map_err(LogError::storage("read", self.segment.log_file().path()))?;
+        self.read_at(&mut buf, 0).map_err(LogError::storage("read", &self.segment.log_file().path()))?;
         Ok(buf.freeze())
     }
 }
@@ -232,7 +232,7 @@ impl Log {
         let offset = if end < place.limit {
             let mut base_offset = [0; 8];
             let read = file.read_at(&mut base_offset, end);
-            let read = read.map_err(LogError::storage("read", place.segment.log_file().path()))?;
+            let read = read.map_err(LogError::storage("read", &place.segment.log_file().path()))?;
             (read == 8).then(|| i64::from_be_bytes(base_offset))
         } else {
             place.offset_at_limit

@@ -7,7 +7,7 @@ use super::Log;
 use crate::LogError;
 use crate::files::remove_if_there;
 use crate::names::{FileKind, Stage, segment_file};
-use crate::segment::{Segment, remove_segment, rename_segment};
+use crate::segment::{Segment, remove_segment};
 
 /// What a pass of retention did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -63,7 +63,7 @@ impl Log {
     /// # Errors
     /// [`LogError::Storage`].
     pub fn apply_retention(&self, now_ms: i64) -> Result<Trimmed, LogError> {
-        let mut upkeep = self.upkeep.lock();
+        let Some(mut upkeep) = self.upkeep.try_enter() else { return Ok(Trimmed::default()) };
         let config = self.config();
         let retention = &config.retention;
         let (segments, mut start_offset, end_offset) = {
@@ -104,7 +104,8 @@ impl Log {
         }
         self.raise_start(start_offset)?;
         let trimmed = self.remove_front(going, segments[0].base_offset());
-        self.move_to_trash(&mut upkeep.trash, &trimmed, now_ms + retention.file_delete_delay_ms)?;
+        self.move_to_trash(&mut upkeep.trash, &trimmed, now_ms.saturating_add(retention.file_delete_delay_ms))?;
+        self.remove_snapshots(&trimmed)?;
         Ok(Trimmed {
             segments: trimmed.len(),
             bytes: trimmed.iter().map(|segment| segment.size_bytes()).sum(),
@@ -122,21 +123,24 @@ impl Log {
     }
 
     /// Renames the files of segments that left the view; they are removed at `due_ms`.
-    pub(crate) fn move_to_trash(
+    pub(super) fn move_to_trash(
         &self,
         trash: &mut Vec<(i64, i64)>,
         segments: &[Arc<Segment>],
         due_ms: i64,
     ) -> Result<(), LogError> {
         for segment in segments {
-            let base_offset = segment.base_offset();
-            segment.release();
-            rename_segment(&self.pool, &self.dir, base_offset, Stage::Live, Stage::Deleted)?;
-            let snapshot = segment_file(&self.dir, base_offset, FileKind::Snapshot, Stage::Live);
-            remove_if_there(self.pool.disk(), &snapshot)?;
-            trash.push((base_offset, due_ms));
+            segment.rename(&self.dir, Stage::Deleted)?;
+            trash.push((segment.base_offset(), due_ms));
         }
         Ok(())
+    }
+
+    pub(super) fn remove_snapshots(&self, segments: &[Arc<Segment>]) -> Result<(), LogError> {
+        segments.iter().try_for_each(|segment| {
+            let path = segment_file(&self.dir, segment.base_offset(), FileKind::Snapshot, Stage::Live);
+            remove_if_there(self.pool.disk(), &path)
+        })
     }
 
     /// Removes the files of segments whose delay has passed. Returns how many segments' files went.
@@ -144,7 +148,7 @@ impl Log {
     /// # Errors
     /// [`LogError::Storage`]; what is left is tried again next time.
     pub fn empty_trash(&self, now_ms: i64) -> Result<usize, LogError> {
-        let mut upkeep = self.upkeep.lock();
+        let Some(mut upkeep) = self.upkeep.try_enter() else { return Ok(0) };
         let mut removed = 0;
         while let Some(at) = upkeep.trash.iter().position(|&(_, due_ms)| due_ms <= now_ms) {
             let (base_offset, _) = upkeep.trash[at];

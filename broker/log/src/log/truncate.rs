@@ -13,7 +13,7 @@ impl Log {
     /// # Errors
     /// [`LogError::Storage`]; the log is offline then, since its end is in doubt.
     pub fn truncate_to(&self, offset: i64, now_ms: i64) -> Result<(), LogError> {
-        let _upkeep = self.upkeep.lock();
+        let _upkeep = self.upkeep.enter();
         let mut writer = self.writer.lock();
         writer.check_running()?;
         if offset >= writer.end_offset {
@@ -33,7 +33,7 @@ impl Log {
     /// # Errors
     /// As [`Log::truncate_to`].
     pub fn truncate_fully(&self, offset: i64, now_ms: i64) -> Result<(), LogError> {
-        let _upkeep = self.upkeep.lock();
+        let _upkeep = self.upkeep.enter();
         let mut writer = self.writer.lock();
         writer.check_running()?;
         self.restart(&mut writer, offset, now_ms).inspect_err(|error| Self::stop(&mut writer, error))

@@ -24,7 +24,10 @@ impl Producers {
         out.put_i16(VERSION);
         out.put_u32(0);
         out.put_i32(self.by_id.len() as i32);
-        for (&producer_id, producer) in &self.by_id {
+        // In order, so that the same history gives the same bytes.
+        let mut producers: Vec<_> = self.by_id.iter().collect();
+        producers.sort_unstable_by_key(|(id, _)| **id);
+        for (&producer_id, producer) in producers {
             let none = BatchMark { last_sequence: -1, last_offset: -1, offset_delta: 0, timestamp_ms: -1 };
             let last = producer.last().unwrap_or(&none);
             out.put_i64(producer_id);

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use crate::disk::sim::Call;
 use crate::disk::{Disk, OpenMode, read_file};
 use crate::testing::*;
-use crate::{Log, LogError, OpenLog};
+use crate::{Log, LogError};
 
 #[test]
 fn a_clean_stop_needs_no_recovery() {
@@ -246,7 +246,7 @@ proptest! {
         }
         bench.disk.crash(seed);
         bench.restart();
-        let log = Log::open(&bench.pool, OpenLog { ..bench.params.clone() }).unwrap();
+        let log = bench.open();
         prop_assert!(log.end_offset() >= flushed, "end {} flushed {flushed}", log.end_offset());
         let values = log.values();
         prop_assert_eq!(values.len() as i64, log.end_offset());
