@@ -50,4 +50,5 @@ CLIENTS = [
         22,
     ),
     Client("kafkajs", "kafkajs", ("node", CACHE / "node" / "matrix.mjs"), ("node", "node-client"), 14),
+    Client("sarama", "Sarama (Go)", (CACHE / "bin" / "matrix-go",), ("go",), 15),
 ]
