@@ -3,11 +3,17 @@
 //! knows nothing of how a broker works inside.
 
 mod backoff;
+mod client;
+mod cluster;
 pub mod config;
 mod error;
+mod net;
 mod topic_partition;
 
 pub use backoff::Backoff;
+pub use client::{Client, Target};
+pub use cluster::{BrokerNode, ClusterView, PartitionView, TopicScope, TopicView};
 pub use config::{ClientConfig, ConsumerConfig, ProducerConfig};
 pub use error::ClientError;
+pub use net::ApiVersionTable;
 pub use topic_partition::{CommittedOffset, IsolationLevel, TopicPartition};
