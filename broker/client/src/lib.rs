@@ -2,14 +2,19 @@
 //! [`Producer`] and a [`Consumer`]. Speaks PLAINTEXT to any broker that speaks the Kafka protocol, and
 //! knows nothing of how a broker works inside.
 
+mod admin;
 mod backoff;
 mod client;
 mod cluster;
 pub mod config;
 mod error;
+mod group_protocol;
+mod list_offsets;
 mod net;
+mod offset_fetch;
 mod topic_partition;
 
+pub use admin::{Admin, types::*};
 pub use backoff::Backoff;
 pub use client::{Client, Target};
 pub use cluster::{BrokerNode, ClusterView, PartitionView, TopicScope, TopicView};

@@ -1,0 +1,116 @@
+//! The cluster itself: brokers, their disks, the versions they serve.
+
+use std::sync::Arc;
+
+use millrace_protocol::messages::describe_cluster::DescribeClusterRequest;
+use millrace_protocol::messages::describe_log_dirs::{DescribeLogDirsRequest, DescribeLogDirsResult};
+use millrace_protocol::{ApiKey, ErrorCode};
+
+use super::Admin;
+use super::types::{ClusterDescription, Each, LogDir, LogDirReplica};
+use crate::client::Target;
+use crate::cluster::{BrokerNode, TopicScope};
+use crate::error::ClientError;
+use crate::net::ApiVersionTable;
+use crate::topic_partition::TopicPartition;
+
+impl Admin {
+    /// The cluster's id, controller and brokers.
+    ///
+    /// # Errors
+    /// What reaching a broker meets.
+    pub async fn describe_cluster(&self) -> Result<ClusterDescription, ClientError> {
+        let versions = self.client.api_versions(Target::Any).await?;
+        if versions.usable(ApiKey::DescribeCluster).is_none() {
+            return self.cluster_from_metadata().await;
+        }
+        let request = DescribeClusterRequest::default();
+        let response = self.ask(Target::Any, |_| request.clone(), |response| response.error_code).await?;
+        let api = ApiKey::DescribeCluster;
+        super::checked((), api, response.error_code, response.error_message, "cluster")?;
+        let mut brokers: Vec<BrokerNode> = response
+            .brokers
+            .into_iter()
+            .map(|broker| BrokerNode {
+                id: broker.broker_id,
+                host: broker.host,
+                port: u16::try_from(broker.port).unwrap_or(0),
+                rack: broker.rack,
+            })
+            .collect();
+        brokers.sort_by_key(|broker| broker.id);
+        Ok(ClusterDescription {
+            cluster_id: response.cluster_id,
+            controller: Some(response.controller_id).filter(|id| *id >= 0),
+            brokers,
+        })
+    }
+
+    async fn cluster_from_metadata(&self) -> Result<ClusterDescription, ClientError> {
+        let view = self.view(TopicScope::None).await?;
+        Ok(ClusterDescription {
+            cluster_id: view.cluster_id.clone().unwrap_or_default(),
+            controller: view.controller,
+            brokers: view.brokers.values().cloned().collect(),
+        })
+    }
+
+    /// The log directories of brokers; an empty list means all brokers.
+    ///
+    /// # Errors
+    /// What asking for metadata meets; what a broker meets stands beside it.
+    pub async fn describe_log_dirs(&self, brokers: Vec<i32>) -> Result<Each<i32, Vec<LogDir>>, ClientError> {
+        let brokers = if brokers.is_empty() {
+            self.view(TopicScope::None).await?.brokers.keys().copied().collect()
+        } else {
+            brokers
+        };
+        let mut results = Vec::with_capacity(brokers.len());
+        for broker in brokers {
+            let request = DescribeLogDirsRequest { topics: None };
+            let answer = self
+                .ask(Target::Broker(broker), |_| request.clone(), |_| ErrorCode::NONE)
+                .await
+                .and_then(|response| {
+                    let code = response.error_code;
+                    ClientError::check(ApiKey::DescribeLogDirs, code, format!("broker {broker}"))
+                        .map(|()| response.results.into_iter().map(log_dir).collect())
+                });
+            results.push((broker, answer));
+        }
+        Ok(results)
+    }
+
+    /// Which versions each broker serves.
+    ///
+    /// # Errors
+    /// What asking for metadata meets; what a broker meets stands beside it.
+    pub async fn api_versions_of_all(&self) -> Result<Each<BrokerNode, ApiVersionTable>, ClientError> {
+        let view = self.view(TopicScope::None).await?;
+        let mut results = Vec::with_capacity(view.brokers.len());
+        for broker in view.brokers.values() {
+            results.push((broker.clone(), self.client.api_versions(Target::Broker(broker.id)).await));
+        }
+        Ok(results)
+    }
+}
+
+fn log_dir(result: DescribeLogDirsResult) -> LogDir {
+    let mut replicas = Vec::new();
+    for topic in result.topics {
+        let name: Arc<str> = Arc::from(topic.name);
+        replicas.extend(topic.partitions.into_iter().map(|one| LogDirReplica {
+            partition: TopicPartition::new(Arc::clone(&name), one.partition_index),
+            size_bytes: one.partition_size,
+            offset_lag: one.offset_lag,
+            is_future: one.is_future_key,
+        }));
+    }
+    LogDir {
+        path: result.log_dir,
+        error: result.error_code,
+        total_bytes: Some(result.total_bytes).filter(|bytes| *bytes >= 0),
+        usable_bytes: Some(result.usable_bytes).filter(|bytes| *bytes >= 0),
+        replicas,
+    }
+}

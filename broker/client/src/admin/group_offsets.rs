@@ -1,0 +1,133 @@
+//! Committed offsets of groups: list, change, delete.
+
+use std::sync::Arc;
+
+use millrace_protocol::messages::offset_commit::{
+    OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,
+};
+use millrace_protocol::messages::offset_delete::{
+    OffsetDeleteRequest, OffsetDeleteRequestPartition, OffsetDeleteRequestTopic,
+};
+use millrace_protocol::{ApiKey, ErrorCode};
+
+use super::types::{Each, GroupOffsets};
+use super::{Admin, Answers};
+use crate::client::Target;
+use crate::error::ClientError;
+use crate::offset_fetch::{fetched_error, fetched_offsets, offset_fetch_request};
+use crate::topic_partition::{CommittedOffset, TopicPartition, by_topic};
+
+impl Admin {
+    /// What a group committed for these partitions, or for all it committed for.
+    ///
+    /// # Errors
+    /// What reaching the coordinator meets, and its refusal of the group.
+    pub async fn list_group_offsets(
+        &self,
+        group: &str,
+        partitions: Option<Vec<TopicPartition>>,
+    ) -> Result<GroupOffsets, ClientError> {
+        let target = Target::Coordinator(group.to_owned());
+        let make = |version: i16| offset_fetch_request(group, partitions.as_deref(), false, version);
+        let response = self.ask(target, make, fetched_error).await?;
+        fetched_offsets(group, response)
+    }
+
+    /// Commits offsets for a group that has no members.
+    ///
+    /// # Errors
+    /// What reaching the coordinator meets; refusals stand beside each partition.
+    pub async fn alter_group_offsets(
+        &self,
+        group: &str,
+        offsets: Vec<(TopicPartition, CommittedOffset)>,
+    ) -> Result<Each<TopicPartition, ()>, ClientError> {
+        let names: Vec<TopicPartition> = offsets.iter().map(|(partition, _)| partition.clone()).collect();
+        let request = OffsetCommitRequest {
+            group_id: group.to_owned(),
+            topics: commit_topics(offsets.iter().map(|(partition, offset)| (partition, offset))),
+            ..Default::default()
+        };
+        let response = self
+            .ask(
+                Target::Coordinator(group.to_owned()),
+                |_| request.clone(),
+                |response| {
+                    let first = response.topics.first().and_then(|topic| topic.partitions.first());
+                    first.map_or(ErrorCode::NONE, |partition| partition.error_code)
+                },
+            )
+            .await?;
+        let mut answers = Answers::new(&names);
+        for topic in response.topics {
+            let name: Arc<str> = Arc::from(topic.name);
+            for one in topic.partitions {
+                let partition = TopicPartition::new(Arc::clone(&name), one.partition_index);
+                let subject = partition.to_string();
+                answers.put(partition, ClientError::check(ApiKey::OffsetCommit, one.error_code, subject));
+            }
+        }
+        Ok(answers.finish(names))
+    }
+
+    /// Deletes what a group committed for these partitions, which nobody in the group may be reading.
+    ///
+    /// # Errors
+    /// What reaching the coordinator meets, and its refusal of the group; refusals stand beside each
+    /// partition.
+    pub async fn delete_group_offsets(
+        &self,
+        group: &str,
+        partitions: Vec<TopicPartition>,
+    ) -> Result<Each<TopicPartition, ()>, ClientError> {
+        let topics = by_topic(partitions.iter().map(|partition| (partition, ())));
+        let request = OffsetDeleteRequest {
+            group_id: group.to_owned(),
+            topics: topics
+                .into_iter()
+                .map(|(name, numbers)| OffsetDeleteRequestTopic {
+                    name: name.to_string(),
+                    partitions: numbers
+                        .into_iter()
+                        .map(|(partition_index, ())| OffsetDeleteRequestPartition { partition_index })
+                        .collect(),
+                })
+                .collect(),
+        };
+        let target = Target::Coordinator(group.to_owned());
+        let response = self.ask(target, |_| request.clone(), |response| response.error_code).await?;
+        let api = ApiKey::OffsetDelete;
+        ClientError::check(api, response.error_code, format!("group {group}"))?;
+        let mut answers = Answers::new(&partitions);
+        for topic in response.topics {
+            let name: Arc<str> = Arc::from(topic.name);
+            for one in topic.partitions {
+                let partition = TopicPartition::new(Arc::clone(&name), one.partition_index);
+                let subject = partition.to_string();
+                answers.put(partition, ClientError::check(api, one.error_code, subject));
+            }
+        }
+        Ok(answers.finish(partitions))
+    }
+}
+
+/// Offsets in the shape of an OffsetCommit request.
+pub(crate) fn commit_topics<'a>(
+    offsets: impl IntoIterator<Item = (&'a TopicPartition, &'a CommittedOffset)>,
+) -> Vec<OffsetCommitRequestTopic> {
+    by_topic(offsets)
+        .into_iter()
+        .map(|(name, partitions)| OffsetCommitRequestTopic {
+            name: name.to_string(),
+            partitions: partitions
+                .into_iter()
+                .map(|(partition_index, offset)| OffsetCommitRequestPartition {
+                    partition_index,
+                    committed_offset: offset.offset,
+                    committed_leader_epoch: offset.leader_epoch.unwrap_or(-1),
+                    committed_metadata: Some(offset.metadata.clone()),
+                })
+                .collect(),
+        })
+        .collect()
+}
