@@ -1,0 +1,143 @@
+//! `kafka-delete-records`: delete records before offsets (`org.apache.kafka.tools.DeleteRecordsCommand`).
+
+use std::collections::BTreeMap;
+
+use millrace_client::TopicPartition;
+use serde_json::Value;
+
+use super::Tool;
+use super::command_line::{Stop, check_required, end_with_trace, help_or_version, parse};
+use super::hash::sort_partitions;
+use super::options::Spec;
+use super::properties::read_file;
+use super::throwable::Throwable;
+use crate::admin::{Admin, throwable};
+use crate::io::Io;
+
+const TOOL: Tool = Tool::DeleteRecords;
+
+const SPECS: &[Spec] =
+    &[Spec::text("bootstrap-server"), Spec::text("offset-json-file"), Spec::text("command-config")];
+
+/// Runs the tool.
+pub(super) async fn run(arguments: &[String], io: &mut Io) -> u8 {
+    let result = execute(arguments, io).await;
+    end_with_trace(io, result)
+}
+
+async fn execute(arguments: &[String], io: &mut Io) -> Result<(), Stop> {
+    let options = parse(SPECS, arguments)?;
+    let purpose = "This tool helps to delete records of the given partitions down to the specified offset.";
+    help_or_version(io, TOOL, &options, purpose)?;
+    check_required(io, TOOL, &options, &["bootstrap-server", "offset-json-file"])?;
+    let admin = Admin::for_tool(options.value("command-config")?, options.value("bootstrap-server")?)?;
+    let text = read_file(&options.value("offset-json-file")?.unwrap_or_default())?;
+    let mut wanted: Vec<(TopicPartition, i64)> = parse_offsets(&text)?.into_iter().collect();
+    sort_partitions(&mut wanted, |(partition, _)| (&partition.topic, partition.partition));
+    io.line("Executing records delete operation");
+    let order: Vec<TopicPartition> = wanted.iter().map(|(partition, _)| partition.clone()).collect();
+    let results = admin.inner().delete_records(wanted).await;
+    io.line("Records delete operation completed:");
+    let mut results: BTreeMap<TopicPartition, Result<i64, Throwable>> = match results {
+        Ok(results) => {
+            results.into_iter().map(|(partition, mark)| (partition, mark.map_err(throwable))).collect()
+        }
+        Err(error) => {
+            order.iter().map(|partition| (partition.clone(), Err(throwable(error.clone())))).collect()
+        }
+    };
+    for partition in order {
+        match results.remove(&partition) {
+            Some(Ok(mark)) => io.line(format!("partition: {partition}\tlow_watermark: {mark}")),
+            Some(Err(error)) => {
+                io.line(format!("partition: {partition}\terror: {}", error.execution().message()));
+            }
+            None => {}
+        }
+    }
+    Ok(())
+}
+
+/// Reads `{"partitions": [{"topic": "t", "partition": 0, "offset": 1}], "version": 1}`.
+fn parse_offsets(text: &str) -> Result<BTreeMap<TopicPartition, i64>, Throwable> {
+    let operation = |message: &str| Throwable::new(OPERATION, message);
+    let json: Value =
+        serde_json::from_str(text).map_err(|_| operation("The input string is not a valid JSON"))?;
+    let object = json.as_object().ok_or_else(|| mapping("JSON object", &json))?;
+    let version = object.get("version").map_or(Ok(1), |version| integer(version, "Integer"))?;
+    if version != 1 {
+        return Err(operation(&format!("Not supported version field value {version}")));
+    }
+    let partitions = object.get("partitions").ok_or_else(|| operation("Missing partitions field"))?;
+    let partitions = partitions.as_array().ok_or_else(|| mapping("JSON array", partitions))?;
+    let mut offsets: BTreeMap<TopicPartition, i64> = BTreeMap::new();
+    let mut twice: Vec<TopicPartition> = Vec::new();
+    for entry in partitions {
+        let entry = entry.as_object().ok_or_else(|| mapping("JSON object", entry))?;
+        let field = |name: &str| {
+            entry.get(name).ok_or_else(|| Throwable::new(MAPPING, format!("No such field exists: `{name}`")))
+        };
+        let topic = field("topic")?;
+        let topic = topic.as_str().ok_or_else(|| mapping("String", topic))?;
+        let partition = i32::try_from(integer(field("partition")?, "Integer")?).unwrap_or(i32::MAX);
+        let offset = integer(field("offset")?, "Long")?;
+        let partition = TopicPartition::new(topic, partition);
+        if offsets.insert(partition.clone(), offset).is_some() && !twice.contains(&partition) {
+            twice.push(partition);
+        }
+    }
+    if twice.is_empty() {
+        return Ok(offsets);
+    }
+    sort_partitions(&mut twice, |partition| (&partition.topic, partition.partition));
+    let twice: Vec<String> = twice.iter().map(ToString::to_string).collect();
+    Err(Throwable::new(
+        "org.apache.kafka.tools.AdminCommandFailedException",
+        format!("Offset json file contains duplicate topic partitions: {}", twice.join(",")),
+    ))
+}
+
+const OPERATION: &str = "org.apache.kafka.tools.AdminOperationException";
+const MAPPING: &str = "com.fasterxml.jackson.databind.JsonMappingException";
+
+fn integer(value: &Value, kind: &str) -> Result<i64, Throwable> {
+    value.as_i64().ok_or_else(|| mapping(kind, value))
+}
+
+fn mapping(kind: &str, value: &Value) -> Throwable {
+    let verb = if kind.starts_with("JSON") {
+        format!("Expected {kind}, received {value}")
+    } else {
+        format!("Expected `{kind}` value, received {value}")
+    };
+    Throwable::new(MAPPING, verb)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_offsets() {
+        let text = r#"{"partitions":[{"topic":"a","partition":0,"offset":3},{"topic":"a","partition":1,"offset":-1}],"version":1}"#;
+        let offsets = parse_offsets(text).unwrap();
+        assert_eq!(offsets[&TopicPartition::new("a", 0)], 3);
+        assert_eq!(offsets[&TopicPartition::new("a", 1)], -1);
+    }
+
+    #[test]
+    fn refuses_what_kafka_refuses() {
+        let cases = [
+            ("{", "The input string is not a valid JSON"),
+            ("{}", "Missing partitions field"),
+            (r#"{"version":2}"#, "Not supported version field value 2"),
+            (
+                r#"{"partitions":[{"topic":"a","partition":0,"offset":3},{"topic":"a","partition":0,"offset":4}]}"#,
+                "Offset json file contains duplicate topic partitions: a-0",
+            ),
+        ];
+        for (text, message) in cases {
+            assert_eq!(parse_offsets(text).unwrap_err().message(), message);
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Kafka's command line tools under their own names: the flags, the exit status and the output of Kafka
+//! 4.1, line by line. `org.apache.kafka.tools` and `kafka.admin` define them.
+//!
+//! | file | is |
+//! |---|---|
+//! | `options.rs`, `command_line.rs`, `usage.rs` | joptsimple's syntax, its errors, the usage texts |
+//! | `throwable.rs`, `log.rs` | exceptions and log lines as text |
+//! | `hash.rs`, `format.rs`, `datetime.rs`, `pattern.rs`, `properties.rs` | what of Java shows in the output |
+//! | the rest | one tool each |
+//!
+//! Nothing here formats for people; that is `people`.
+
+mod api_versions;
+mod command_line;
+mod configs;
+mod datetime;
+mod delete_records;
+mod format;
+mod get_offsets;
+mod groups;
+mod hash;
+mod log;
+mod options;
+mod pattern;
+mod properties;
+mod throwable;
+mod topics;
+mod usage;
+
+pub(crate) use properties::{Properties, load as load_properties};
+pub(crate) use throwable::Throwable;
+
+use crate::io::Io;
+
+/// A tool that Kafka ships.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Tool {
+    /// `kafka-topics`
+    Topics,
+    /// `kafka-consumer-groups`
+    ConsumerGroups,
+    /// `kafka-configs`
+    Configs,
+    /// `kafka-get-offsets`
+    GetOffsets,
+    /// `kafka-delete-records`
+    DeleteRecords,
+    /// `kafka-broker-api-versions`
+    BrokerApiVersions,
+}
+
+impl Tool {
+    /// Every tool.
+    pub const ALL: [Self; 6] = [
+        Self::Topics,
+        Self::ConsumerGroups,
+        Self::Configs,
+        Self::GetOffsets,
+        Self::DeleteRecords,
+        Self::BrokerApiVersions,
+    ];
+
+    /// The name people type, without `.sh`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Topics => "kafka-topics",
+            Self::ConsumerGroups => "kafka-consumer-groups",
+            Self::Configs => "kafka-configs",
+            Self::GetOffsets => "kafka-get-offsets",
+            Self::DeleteRecords => "kafka-delete-records",
+            Self::BrokerApiVersions => "kafka-broker-api-versions",
+        }
+    }
+
+    /// The tool that a program was started as: the last component of `argv0`, with or without `.sh`.
+    #[must_use]
+    pub fn from_program(argv0: &str) -> Option<Self> {
+        let name = argv0.rsplit('/').next().unwrap_or(argv0);
+        let name = name.strip_suffix(".sh").unwrap_or(name);
+        Self::ALL.into_iter().find(|tool| tool.name() == name)
+    }
+}
+
+/// Runs a tool to its end and gives the exit status.
+pub(crate) async fn run(tool: Tool, arguments: &[String], io: &mut Io) -> u8 {
+    match tool {
+        Tool::Topics => topics::run(arguments, io).await,
+        Tool::ConsumerGroups => groups::run(arguments, io).await,
+        Tool::Configs => configs::run(arguments, io).await,
+        Tool::GetOffsets => get_offsets::run(arguments, io).await,
+        Tool::DeleteRecords => delete_records::run(arguments, io).await,
+        Tool::BrokerApiVersions => api_versions::run(arguments, io).await,
+    }
+}
