@@ -14,6 +14,19 @@ const META_PROPERTIES: &str = "meta.properties";
 const PARTITION_METADATA: &str = "partition.metadata";
 const CLEAN_SHUTDOWN: &str = ".kafka_cleanshutdown";
 
+/// A new random id (a version 4 UUID), never one that begins with a dash: people type ids after options.
+pub(crate) fn random_id() -> Uuid {
+    loop {
+        let mut bytes = fastrand::u128(..).to_be_bytes();
+        bytes[6] = bytes[6] & 0x0f | 0x40;
+        bytes[8] = bytes[8] & 0x3f | 0x80;
+        let id = Uuid(bytes);
+        if !id.to_string().starts_with('-') {
+            return id;
+        }
+    }
+}
+
 /// Whose data a directory holds (`MetaProperties`, version 1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MetaProperties {

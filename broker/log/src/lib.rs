@@ -10,6 +10,7 @@ mod files;
 mod identity;
 mod index;
 mod log;
+mod manager;
 mod names;
 mod producers;
 mod scan;
@@ -24,7 +25,11 @@ pub use epochs::{EpochEnd, NO_EPOCH, NO_OFFSET};
 pub use error::LogError;
 pub use files::FilePool;
 pub use identity::MetaProperties;
-pub use log::{AppendInfo, Cleanable, Cleaned, FetchSlice, FileRange, Log, OffsetAndTimestamp, OpenLog, ReadRequest, Trimmed};
+pub use log::{
+    AppendInfo, Cleanable, Cleaned, FetchSlice, FileRange, Log, OffsetAndTimestamp, OpenLog, ReadRequest,
+    Trimmed,
+};
+pub use manager::{Intervals, LogManager, ManagerConfig, WantedLog};
 pub use names::TopicPartition;
 pub use producers::ProducerSummary;
 pub use validate::{AppendOptions, Origin};

@@ -134,6 +134,12 @@ impl Log {
         self.view.read().start_offset
     }
 
+    /// Base offset of the first segment: below the start offset when records of it were deleted.
+    #[must_use]
+    pub fn first_segment_offset(&self) -> i64 {
+        self.view.read().segments.first().map_or(0, |segment| segment.base_offset())
+    }
+
     /// Offset that the next record will get.
     #[must_use]
     pub fn end_offset(&self) -> i64 {

@@ -22,7 +22,7 @@ impl TopicPartition {
     /// (`-delete`, `-stray`) or in (`-future`) stand for none.
     #[must_use]
     pub fn from_dir_name(name: &str) -> Option<Self> {
-        if [DELETE_DIR_SUFFIX, "-future", "-stray"].iter().any(|suffix| name.ends_with(suffix)) {
+        if [DELETE_DIR_SUFFIX, STRAY_DIR_SUFFIX, "-future"].iter().any(|suffix| name.ends_with(suffix)) {
             return None;
         }
         let (topic, partition) = name.rsplit_once('-')?;
@@ -39,8 +39,18 @@ impl TopicPartition {
     /// The directory's name while it waits to be removed. `unique` sets apart partitions of the same name
     /// deleted one after the other. Long topic names are cut to fit what file systems allow.
     #[must_use]
-    pub fn delete_dir_name(&self, unique: u64) -> String {
-        let tail = format!("-{}.{unique:032x}{DELETE_DIR_SUFFIX}", self.partition);
+    pub fn delete_dir_name(&self, unique: u128) -> String {
+        self.aside_name(unique, DELETE_DIR_SUFFIX)
+    }
+
+    /// The directory's name once it belongs to no topic; `unique` and long names as above.
+    #[must_use]
+    pub fn stray_dir_name(&self, unique: u128) -> String {
+        self.aside_name(unique, STRAY_DIR_SUFFIX)
+    }
+
+    fn aside_name(&self, unique: u128, suffix: &str) -> String {
+        let tail = format!("-{}.{unique:032x}{suffix}", self.partition);
         let topic_max = 255usize.saturating_sub(tail.len());
         let topic: String = self.topic.chars().take(topic_max).collect();
         format!("{topic}{tail}")
@@ -55,6 +65,9 @@ impl fmt::Display for TopicPartition {
 
 /// Ends the name of a partition's directory that waits to be removed.
 pub(crate) const DELETE_DIR_SUFFIX: &str = "-delete";
+
+/// Ends the name of a directory that belongs to no topic.
+const STRAY_DIR_SUFFIX: &str = "-stray";
 
 /// What a file in a partition's directory is, by its suffix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

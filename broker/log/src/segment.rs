@@ -343,7 +343,9 @@ impl Segment {
         if to == Stage::Deleted {
             files.reverse();
         }
-        files.into_iter().try_for_each(|(kind, file)| file.rename(&segment_file(dir, self.base_offset, kind, to)))
+        files
+            .into_iter()
+            .try_for_each(|(kind, file)| file.rename(&segment_file(dir, self.base_offset, kind, to)))
     }
 
     /// Gives back descriptors and memory that only speed things up.

@@ -3,8 +3,8 @@
 
 use bytes::Bytes;
 use millrace_protocol::records::{
-    BATCH_HEADER_BYTES, Batch, BatchBuilder, BatchOptions, Compression, LOG_OVERHEAD_BYTES, ProducerStamp, RecordRef,
-    TimestampType,
+    BATCH_HEADER_BYTES, Batch, BatchBuilder, BatchOptions, Compression, LOG_OVERHEAD_BYTES, ProducerStamp,
+    RecordRef, TimestampType,
 };
 
 use super::OffsetMap;
@@ -116,7 +116,8 @@ mod tests {
 
     fn keyed(compression: Compression, records: &[(&str, Option<&str>)]) -> Batch {
         let producer = Some(ProducerStamp { id: 1, epoch: 0, base_sequence: 5 });
-        let options = BatchOptions { compression, producer, base_offset: 10, leader_epoch: 3, ..Default::default() };
+        let options =
+            BatchOptions { compression, producer, base_offset: 10, leader_epoch: 3, ..Default::default() };
         let mut builder = BatchBuilder::new(options);
         for (key, value) in records {
             builder.append(1000, Some(key.as_bytes()), value.map(str::as_bytes), &[]);
@@ -144,15 +145,21 @@ mod tests {
     #[test]
     fn overtaken_records_go_and_the_span_stays() {
         for codec in Compression::ALL {
-            let batch = keyed(codec, &[("a", Some("1")), ("b", Some("1")), ("a", Some("2")), ("c", Some("1"))]);
-            let Kept::Some(bytes) = filter(&batch, &map(&[("a", 12), ("b", 99), ("c", 13)]), &rules(0)).unwrap() else {
+            let batch =
+                keyed(codec, &[("a", Some("1")), ("b", Some("1")), ("a", Some("2")), ("c", Some("1"))]);
+            let Kept::Some(bytes) =
+                filter(&batch, &map(&[("a", 12), ("b", 99), ("c", 13)]), &rules(0)).unwrap()
+            else {
                 panic!("rewritten");
             };
             let (after, offsets) = kept(&bytes);
             assert_eq!(offsets, [12, 13], "{codec}");
             assert_eq!((after.header.base_offset, after.header.last_offset()), (10, 13));
             assert_eq!((after.header.producer_id, after.header.last_sequence()), (1, 8));
-            assert_eq!((after.header.leader_epoch, after.header.attributes.compression().unwrap()), (3, codec));
+            assert_eq!(
+                (after.header.leader_epoch, after.header.attributes.compression().unwrap()),
+                (3, codec)
+            );
         }
     }
 
@@ -173,7 +180,9 @@ mod tests {
         let times: Vec<_> = first.records(1000).unwrap().map(|record| record.unwrap().timestamp_ms).collect();
         assert_eq!(times, [1000, 1000], "a horizon does not change timestamps");
         assert_eq!(filter(&first, &map, &rules(5099)).unwrap(), Kept::All);
-        let Kept::Some(second) = filter(&first, &map, &rules(5100)).unwrap() else { panic!("tombstone goes") };
+        let Kept::Some(second) = filter(&first, &map, &rules(5100)).unwrap() else {
+            panic!("tombstone goes")
+        };
         assert_eq!(kept(&second).1, [11]);
     }
 
@@ -182,7 +191,8 @@ mod tests {
         let batch = keyed(Compression::Gzip, &[("a", Some("1"))]);
         let overtaken = map(&[("a", 50)]);
         assert_eq!(filter(&batch, &overtaken, &rules(0)).unwrap(), Kept::Nothing);
-        let Kept::Some(bytes) = filter(&batch, &overtaken, &FilterRules { keep_header: true, ..rules(0) }).unwrap()
+        let Kept::Some(bytes) =
+            filter(&batch, &overtaken, &FilterRules { keep_header: true, ..rules(0) }).unwrap()
         else {
             panic!("header stays");
         };

@@ -109,7 +109,8 @@ impl OffsetMap {
     fn grow(&mut self) {
         let slots = (self.slots.len() * 2).max(FIRST_SLOTS);
         // A step up to the bound that would nearly reach it goes all the way.
-        let slots = if slots * 2 > self.slots_max { self.slots_max.max(self.slots.len() + 16) } else { slots };
+        let slots =
+            if slots * 2 > self.slots_max { self.slots_max.max(self.slots.len() + 16) } else { slots };
         let old = std::mem::replace(&mut self.slots, vec![FREE; slots]);
         for entry in old.into_iter().filter(|entry| entry.offset >= 0) {
             let at = self.slot_of(entry.key);

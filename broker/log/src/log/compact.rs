@@ -48,8 +48,8 @@ pub struct Cleaned {
 impl Log {
     /// Where compaction goes on.
     #[must_use]
-    pub fn cleaned_to(&self) -> Option<i64> {
-        self.upkeep.try_enter().map(|upkeep| upkeep.cleaned_to)
+    pub fn cleaned_to(&self) -> i64 {
+        self.upkeep.cleaned_to()
     }
 
     /// What there is to compact, if the policy is on, something is dirty, and nobody works on the log
@@ -60,7 +60,7 @@ impl Log {
     /// [`LogError::Storage`].
     pub fn cleanable(&self, now_ms: i64) -> Result<Option<Cleanable>, LogError> {
         let config = self.config();
-        let Some(upkeep) = self.upkeep.try_enter().filter(|_| config.retention.policy.compact) else {
+        let Some(_upkeep) = self.upkeep.try_enter().filter(|_| config.retention.policy.compact) else {
             return Ok(None);
         };
         let (segments, start_offset, end_offset) = {
@@ -68,7 +68,7 @@ impl Log {
             (view.segments.clone(), view.start_offset, view.end_offset)
         };
         // A checkpoint outside the log speaks of another one.
-        let cleaned_to = upkeep.cleaned_to;
+        let cleaned_to = self.upkeep.cleaned_to();
         let first_dirty = if cleaned_to > end_offset { start_offset } else { cleaned_to.max(start_offset) };
         let committed = self.high_watermark();
         let lag = &config.compaction;
@@ -81,7 +81,9 @@ impl Log {
                 continue;
             }
             let largest_ms = segment.retention_time_ms()?;
-            if next_base > committed || (lag.min_lag_ms > 0 && largest_ms > now_ms.saturating_sub(lag.min_lag_ms)) {
+            if next_base > committed
+                || (lag.min_lag_ms > 0 && largest_ms > now_ms.saturating_sub(lag.min_lag_ms))
+            {
                 break;
             }
             overdue |= largest_ms < now_ms.saturating_sub(lag.max_lag_ms);
@@ -103,7 +105,12 @@ impl Log {
     /// # Errors
     /// [`LogError::Storage`]; [`LogError::CorruptMessage`] or [`LogError::BadFile`] when a batch cannot be
     /// read: nothing was changed then.
-    pub fn compact(&self, cleanable: &Cleanable, map: &mut OffsetMap, now_ms: i64) -> Result<Cleaned, LogError> {
+    pub fn compact(
+        &self,
+        cleanable: &Cleanable,
+        map: &mut OffsetMap,
+        now_ms: i64,
+    ) -> Result<Cleaned, LogError> {
         let Some(mut upkeep) = self.upkeep.try_enter() else {
             return Ok(Cleaned { incomplete: true, cleaned_to: cleanable.first_dirty, ..Cleaned::default() });
         };
@@ -132,8 +139,8 @@ impl Log {
             let due_ms = now_ms.saturating_add(config.retention.file_delete_delay_ms);
             self.swap_in(&mut upkeep.trash, group, result, due_ms)?;
         }
-        upkeep.cleaned_to = if cleaned.incomplete { cleaned_to } else { cleanable.end };
-        cleaned.cleaned_to = upkeep.cleaned_to;
+        cleaned.cleaned_to = if cleaned.incomplete { cleaned_to } else { cleanable.end };
+        self.upkeep.set_cleaned_to(cleaned.cleaned_to);
         map.clear();
         Ok(cleaned)
     }
@@ -239,7 +246,12 @@ impl Log {
     }
 }
 
-fn note_keys(map: &mut OffsetMap, batch: &Batch, first_dirty: i64, config: &LogConfig) -> Result<(), LogError> {
+fn note_keys(
+    map: &mut OffsetMap,
+    batch: &Batch,
+    first_dirty: i64,
+    config: &LogConfig,
+) -> Result<(), LogError> {
     if !batch.header.attributes.is_control() {
         let body = batch.body(config.message.decompressed_max_bytes as usize)?;
         for record in body.refs() {
@@ -269,7 +281,8 @@ fn groups<'a>(
             bytes += next.size_bytes();
             index_bytes += next.index_bytes()?;
             let last_offset = segments.get(to + 1).map_or(end, |after| after.base_offset()) - 1;
-            let fits = bytes <= u64::from(config.segment.bytes) && index_bytes <= u64::from(config.segment.index_bytes);
+            let fits = bytes <= u64::from(config.segment.bytes)
+                && index_bytes <= u64::from(config.segment.index_bytes);
             if !fits || !first.can_hold(last_offset) {
                 break;
             }

@@ -10,8 +10,8 @@ use parking_lot::{Mutex, RwLock};
 
 use super::flush::FlushGate;
 use super::producers::{Restored, backfill, replay, restore_snapshot, snapshot_offsets};
+use super::upkeep::UpkeepRoom;
 use super::view::{Cursors, View};
-use super::upkeep::{Upkeep, UpkeepRoom};
 use super::{Log, Writer};
 use crate::config::LogConfig;
 use crate::epochs::LeaderEpochs;
@@ -180,7 +180,8 @@ impl Opening<'_> {
         for &base_offset in bases.keys() {
             let path = segment_file(self.dir, base_offset, FileKind::Log, Stage::Live);
             let size = self.pool.disk().stat(&path).map_err(LogError::storage("stat", &path))?.len;
-            let segment = Segment::existing(self.pool, self.dir, base_offset, Stage::Live, size, self.params.now_ms);
+            let segment =
+                Segment::existing(self.pool, self.dir, base_offset, Stage::Live, size, self.params.now_ms);
             self.segments.push(Arc::new(segment));
         }
         Ok(())
@@ -372,7 +373,7 @@ impl Opening<'_> {
             pool: Arc::clone(self.pool),
             config: RwLock::new(Arc::clone(&params.config)),
             topic_id: Mutex::new(topic_id),
-            upkeep: UpkeepRoom::new(Upkeep { cleaned_to: params.cleaned_to, ..Upkeep::default() }),
+            upkeep: UpkeepRoom::new(params.cleaned_to),
             writer: Mutex::new(writer),
             epochs: RwLock::new(epochs),
             view: RwLock::new(view),

@@ -104,7 +104,11 @@ impl Log {
         }
         self.raise_start(start_offset)?;
         let trimmed = self.remove_front(going, segments[0].base_offset());
-        self.move_to_trash(&mut upkeep.trash, &trimmed, now_ms.saturating_add(retention.file_delete_delay_ms))?;
+        self.move_to_trash(
+            &mut upkeep.trash,
+            &trimmed,
+            now_ms.saturating_add(retention.file_delete_delay_ms),
+        )?;
         self.remove_snapshots(&trimmed)?;
         Ok(Trimmed {
             segments: trimmed.len(),

@@ -1,6 +1,6 @@
 //! The room in which retention, compaction and truncation of one log work, one at a time.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 use parking_lot::{Mutex, MutexGuard};
 
@@ -9,8 +9,6 @@ use parking_lot::{Mutex, MutexGuard};
 pub(super) struct Upkeep {
     /// Base offsets of segments renamed to `.deleted`, with the time when their files go.
     pub(super) trash: Vec<(i64, i64)>,
-    /// Where compaction goes on.
-    pub(super) cleaned_to: i64,
 }
 
 /// Guards the [`Upkeep`]. Background work goes in only when the room is empty; a truncation or a stop goes
@@ -19,11 +17,25 @@ pub(super) struct Upkeep {
 pub(super) struct UpkeepRoom {
     upkeep: Mutex<Upkeep>,
     waiting: AtomicUsize,
+    /// Where compaction goes on. Written by who is inside, read by anybody.
+    cleaned_to: AtomicI64,
 }
 
 impl UpkeepRoom {
-    pub(super) fn new(upkeep: Upkeep) -> Self {
-        Self { upkeep: Mutex::new(upkeep), waiting: AtomicUsize::new(0) }
+    pub(super) fn new(cleaned_to: i64) -> Self {
+        Self {
+            upkeep: Mutex::default(),
+            waiting: AtomicUsize::new(0),
+            cleaned_to: AtomicI64::new(cleaned_to),
+        }
+    }
+
+    pub(super) fn cleaned_to(&self) -> i64 {
+        self.cleaned_to.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_cleaned_to(&self, offset: i64) {
+        self.cleaned_to.store(offset, Ordering::Release);
     }
 
     /// For work that cannot wait; asks whoever is inside to leave.
