@@ -7,9 +7,9 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use millrace_protocol::header::{RequestHeader, request_header_version};
-use millrace_protocol::wire::{DecodeError, EncodeError, Reader};
 use millrace_protocol::messages::fetch::FetchRequest;
 use millrace_protocol::messages::produce::ProduceRequest;
+use millrace_protocol::wire::{DecodeError, EncodeError, Reader};
 use millrace_protocol::{ApiKey, Message, Request};
 use tracing::{Instrument, Span, debug_span, error};
 
@@ -40,7 +40,8 @@ pub(crate) fn dispatch(services: &Arc<Services>, peer: &Arc<Peer>, frame: Bytes)
     match accept(peer, frame) {
         Ok((context, body)) => {
             let key = context.api_key;
-            route(services, context, body).unwrap_or_else(|error| Dispatched::Refused(format!("a bad {} request: {error}", key.name())))
+            route(services, context, body)
+                .unwrap_or_else(|error| Dispatched::Refused(format!("a bad {} request: {error}", key.name())))
         }
         Err(Refusal::UnknownApiVersions(context)) => respond(&context, 0, &h::api_versions::unsupported()),
         Err(Refusal::Close(reason)) => Dispatched::Refused(reason),
@@ -59,8 +60,8 @@ fn accept(peer: &Arc<Peer>, frame: Bytes) -> Result<(RequestContext, Reader), Re
         return Err(Refusal::Close(format!("a request of {} bytes", frame.len())));
     };
     let (number, api_version) = (i16::from_be_bytes([k0, k1]), i16::from_be_bytes([v0, v1]));
-    let api_key = ApiKey::from_number(number)
-        .ok_or_else(|| Refusal::Close(format!("API {number} is not served")))?;
+    let api_key =
+        ApiKey::from_number(number).ok_or_else(|| Refusal::Close(format!("API {number} is not served")))?;
     let served = h::api_versions::served(api_key).contains(api_version);
     if !served && api_key != ApiKey::ApiVersions {
         return Err(Refusal::Close(format!("version {api_version} of {} is not served", api_key.name())));
@@ -104,34 +105,56 @@ fn route(services: &Arc<Services>, context: RequestContext, body: Reader) -> Res
         ApiKey::Produce => produce(s, context, body),
         ApiKey::Fetch => fetch(s, context, body),
         ApiKey::ApiVersions => now(s, context, body, |_, c, r| h::api_versions::handle(c, &r)),
-        ApiKey::Metadata => later!(s, context, body, |s, c, r| h::metadata::handle(&s.metadata, &s.quorum, &s.config, c, r)),
-        ApiKey::DescribeTopicPartitions => now(s, context, body, |s, c, r| h::describe_topic_partitions::handle(&s.metadata, c, r)),
-        ApiKey::DescribeCluster => now(s, context, body, |s, c, r| h::describe_cluster::handle(&s.metadata, &s.config, c, r)),
-        ApiKey::CreateTopics => later!(s, context, body, |s, c, r| h::create_topics::handle(&s.quorum, &s.config, c, r)),
-        ApiKey::DeleteTopics => later!(s, context, body, |s, c, r| h::delete_topics::handle(&s.quorum, &s.config, c, r)),
-        ApiKey::CreatePartitions => later!(s, context, body, |s, c, r| h::create_partitions::handle(&s.quorum, &s.config, c, r)),
-        ApiKey::DescribeConfigs => now(s, context, body, |s, c, r| h::configs::describe(&s.metadata, &s.config, c, r)),
-        ApiKey::AlterConfigs => later!(s, context, body, |s, c, r| h::configs::alter(&s.quorum, &s.config, c, r)),
-        ApiKey::IncrementalAlterConfigs => later!(s, context, body, |s, c, r| h::configs::alter_incrementally(&s.quorum, &s.config, c, r)),
-        ApiKey::InitProducerId => later!(s, context, body, |s, c, r| h::init_producer_id::handle(&s.quorum, c, r)),
+        ApiKey::Metadata => {
+            later!(s, context, body, |s, c, r| h::metadata::handle(&s.metadata, &s.quorum, &s.config, c, r))
+        }
+        ApiKey::DescribeTopicPartitions => now(s, context, body, |s, c, r| {
+            h::describe_topic_partitions::handle(&s.metadata, &s.config, c, r)
+        }),
+        ApiKey::DescribeCluster => {
+            now(s, context, body, |s, c, r| h::describe_cluster::handle(&s.metadata, c, r))
+        }
+        ApiKey::CreateTopics => {
+            later!(s, context, body, |s, c, r| h::create_topics::handle(&s.quorum, &s.config, c, r))
+        }
+        ApiKey::DeleteTopics => {
+            later!(s, context, body, |s, c, r| h::delete_topics::handle(&s.quorum, &s.config, c, r))
+        }
+        ApiKey::CreatePartitions => {
+            later!(s, context, body, |s, c, r| h::create_partitions::handle(&s.quorum, c, r))
+        }
+        ApiKey::DescribeConfigs => {
+            now(s, context, body, |s, c, r| h::configs::describe(&s.metadata, &s.config, &s.levels, c, r))
+        }
+        ApiKey::AlterConfigs => {
+            later!(s, context, body, |s, c, r| h::configs::alter(&s.quorum, &s.config, c, r))
+        }
+        ApiKey::IncrementalAlterConfigs => {
+            later!(s, context, body, |s, c, r| h::configs::alter_incrementally(
+                &s.quorum, &s.config, &s.levels, c, r
+            ))
+        }
+        ApiKey::InitProducerId => {
+            later!(s, context, body, |s, c, r| h::init_producer_id::handle(&s.producer_ids, &s.quorum, c, r))
+        }
         ApiKey::ListOffsets => now(s, context, body, |s, c, r| h::list_offsets::handle(&s.partitions, c, r)),
-        ApiKey::OffsetForLeaderEpoch => now(s, context, body, |s, c, r| h::offset_for_leader_epoch::handle(&s.partitions, c, r)),
-        ApiKey::DeleteRecords => now(s, context, body, |s, c, r| h::delete_records::handle(&s.partitions, c, r)),
-        ApiKey::DescribeLogDirs => now(s, context, body, |s, c, r| h::describe_log_dirs::handle(&s.partitions, c, r)),
-        ApiKey::DescribeProducers => now(s, context, body, |s, c, r| h::describe_producers::handle(&s.partitions, c, r)),
-        ApiKey::FindCoordinator => later!(s, context, body, |s, c, r| h::find_coordinator::handle(&s.groups, &s.metadata, &s.config, c, r)),
-        ApiKey::JoinGroup => later!(s, context, body, |s, c, r| h::join_group::handle(&s.groups, c, r)),
-        ApiKey::SyncGroup => later!(s, context, body, |s, c, r| h::sync_group::handle(&s.groups, c, r)),
-        ApiKey::Heartbeat => later!(s, context, body, |s, c, r| h::heartbeat::handle(&s.groups, c, r)),
-        ApiKey::LeaveGroup => later!(s, context, body, |s, c, r| h::leave_group::handle(&s.groups, c, r)),
-        ApiKey::OffsetCommit => later!(s, context, body, |s, c, r| h::offset_commit::handle(&s.groups, &s.metadata, c, r)),
-        ApiKey::OffsetFetch => later!(s, context, body, |s, c, r| h::offset_fetch::handle(&s.groups, c, r)),
-        ApiKey::OffsetDelete => later!(s, context, body, |s, c, r| h::offset_delete::handle(&s.groups, &s.metadata, c, r)),
-        ApiKey::ListGroups => later!(s, context, body, |s, c, r| h::list_groups::handle(&s.groups, c, r)),
-        ApiKey::DescribeGroups => later!(s, context, body, |s, c, r| h::describe_groups::handle(&s.groups, c, r)),
-        ApiKey::DeleteGroups => later!(s, context, body, |s, c, r| h::delete_groups::handle(&s.groups, c, r)),
-        ApiKey::GetTelemetrySubscriptions => now(s, context, body, |_, c, r| h::telemetry::subscriptions(c, &r)),
+        ApiKey::OffsetForLeaderEpoch => {
+            now(s, context, body, |s, c, r| h::offset_for_leader_epoch::handle(&s.partitions, c, r))
+        }
+        ApiKey::DeleteRecords => {
+            now(s, context, body, |s, c, r| h::delete_records::handle(&s.partitions, c, r))
+        }
+        ApiKey::DescribeLogDirs => {
+            now(s, context, body, |s, c, r| h::describe_log_dirs::handle(&s.partitions, c, r))
+        }
+        ApiKey::DescribeProducers => {
+            now(s, context, body, |s, c, r| h::describe_producers::handle(&s.partitions, c, r))
+        }
+        ApiKey::GetTelemetrySubscriptions => {
+            now(s, context, body, |_, c, r| h::telemetry::subscriptions(c, &r))
+        }
         ApiKey::PushTelemetry => now(s, context, body, |_, c, r| h::telemetry::push(c, &r)),
+        key => Ok(Dispatched::Refused(format!("{} is not served", key.name()))),
     }
 }
 
@@ -151,7 +174,11 @@ fn now<R: Request>(
 
 /// Appends in the connection's own task: no hand-off, and with one replica nothing to wait for but a
 /// flush, where the topic asks for one.
-fn produce(services: &Arc<Services>, context: RequestContext, mut body: Reader) -> Result<Dispatched, DecodeError> {
+fn produce(
+    services: &Arc<Services>,
+    context: RequestContext,
+    mut body: Reader,
+) -> Result<Dispatched, DecodeError> {
     let started = Instant::now();
     let request = ProduceRequest::decode(&mut body, context.api_version)?;
     let wants_answer = request.acks != 0;
@@ -179,11 +206,23 @@ fn produce(services: &Arc<Services>, context: RequestContext, mut body: Reader) 
 }
 
 /// Answers from the page cache, or parks until there is something to read.
-fn fetch(services: &Arc<Services>, context: RequestContext, mut body: Reader) -> Result<Dispatched, DecodeError> {
+fn fetch(
+    services: &Arc<Services>,
+    context: RequestContext,
+    mut body: Reader,
+) -> Result<Dispatched, DecodeError> {
     let started = Instant::now();
     let request = FetchRequest::decode(&mut body, context.api_version)?;
     let span = span(&context);
-    match span.in_scope(|| h::fetch::start(&services.partitions, &services.fetch_sessions, services.config.load().limits.fetch_bytes_max, &context, request)) {
+    match span.in_scope(|| {
+        h::fetch::start(
+            &services.partitions,
+            &services.fetch_sessions,
+            services.config.load().limits.fetch_bytes_max,
+            &context,
+            request,
+        )
+    }) {
         FetchStarted::Ready(answer) => {
             services.metrics.observe_request(context.api_key, started.elapsed());
             Ok(Dispatched::Ready(frame_fetch(&context, answer)))
@@ -205,7 +244,16 @@ fn span(context: &RequestContext) -> Span {
 }
 
 fn frame_fetch(context: &RequestContext, answer: FetchAnswer) -> Option<Response> {
-    framed(context, Response::new(context.api_key, context.api_version, context.correlation_id, &answer.response, answer.files))
+    framed(
+        context,
+        Response::new(
+            context.api_key,
+            context.api_version,
+            context.correlation_id,
+            &answer.response,
+            answer.files,
+        ),
+    )
 }
 
 fn frame<M: Message>(context: &RequestContext, version: i16, response: &M) -> Option<Response> {
@@ -214,7 +262,13 @@ fn frame<M: Message>(context: &RequestContext, version: i16, response: &M) -> Op
 
 fn framed(context: &RequestContext, framed: Result<Response, EncodeError>) -> Option<Response> {
     framed
-        .inspect_err(|error| error!(api = context.api_key.name(), version = context.api_version, "an answer cannot be written: {error}"))
+        .inspect_err(|error| {
+            error!(
+                api = context.api_key.name(),
+                version = context.api_version,
+                "an answer cannot be written: {error}"
+            )
+        })
         .ok()
 }
 

@@ -18,7 +18,11 @@ static STARTED: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
 
 impl RateLimited {
     pub(crate) const fn new(period: Duration) -> Self {
-        Self { period_ms: period.as_millis() as u64, next_ms: AtomicU64::new(0), suppressed: AtomicU64::new(0) }
+        Self {
+            period_ms: period.as_millis() as u64,
+            next_ms: AtomicU64::new(0),
+            suppressed: AtomicU64::new(0),
+        }
     }
 
     /// How many events were held back since the last one let through, if this one may pass.

@@ -4,10 +4,11 @@
 use std::sync::Arc;
 
 use crate::config::LiveConfig;
-use crate::groups::Groups;
+use crate::logging::LogLevels;
 use crate::metrics::Metrics;
 use crate::net::{ByteBudget, ConnectionLimits};
 use crate::partitions::{FetchSessions, Partitions};
+use crate::producer_ids::ProducerIds;
 use crate::quorum::{MetadataView, Quorum};
 
 /// One of each, shared by all connections.
@@ -17,7 +18,8 @@ pub(crate) struct Services {
     pub(crate) quorum: Arc<Quorum>,
     pub(crate) partitions: Arc<Partitions>,
     pub(crate) fetch_sessions: Arc<FetchSessions>,
-    pub(crate) groups: Arc<Groups>,
+    pub(crate) producer_ids: ProducerIds,
+    pub(crate) levels: LogLevels,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) budget: ByteBudget,
     pub(crate) connections: Arc<ConnectionLimits>,

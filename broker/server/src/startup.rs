@@ -1,80 +1,220 @@
 //! Makes the handles in the order in which they need one another, and stops them in the opposite
 //! one. The only place that knows all of them.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use millrace_log::LogManager;
+use millrace_log::disk::OsDisk;
+use millrace_log::{Intervals, LogManager, ManagerConfig};
+use millrace_metadata::controller::{ControllerSettings, Registration};
+use millrace_metadata::image::EndpointImage;
+use millrace_protocol::Uuid;
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
 use crate::clock::now_ms;
 use crate::config::{Listener, LiveConfig, ServerConfig};
-use crate::groups::Groups;
-use crate::http;
+use crate::descriptors;
+use crate::http::{self, Pages};
+use crate::logging::LogLevels;
 use crate::metrics::Metrics;
 use crate::net::{Acceptor, BoundListener, ByteBudget, ConnectionLimits, bind};
 use crate::partitions::{FetchSessions, Partitions};
-use crate::quorum::Quorum;
+use crate::producer_ids::ProducerIds;
+use crate::quorum::{Follower, Quorum};
 use crate::services::Services;
 use crate::upkeep;
 
 /// How long connections may take to finish what they have in flight.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
+/// Kafka's id of PLAINTEXT.
+const PLAINTEXT: i16 = 0;
+
+/// Sockets that are open before anything is read: a port that is taken is the most frequent mistake,
+/// and clients that come early wait instead of being refused.
+struct Sockets {
+    listeners: Vec<BoundListener>,
+    http: Option<TcpListener>,
+}
 
 /// Serves until `shutdown` is cancelled, then leaves the disk clean.
 ///
 /// # Errors
-/// What keeps the broker from starting: a data directory in use, a port taken, a damaged metadata log.
-pub(crate) async fn run(config: Arc<LiveConfig>, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let settings = config.load();
-    let listeners = bind_all(&settings)?;
-    let metrics = Arc::new(Metrics::new());
-    let logs = blocking(open_logs(&settings)).await?;
-    let partitions = Partitions::new(Arc::clone(&logs), Arc::clone(&metrics), settings.limits.parked_requests_max);
-    let quorum = Quorum::open(Arc::clone(&logs), Arc::clone(&partitions), Arc::clone(&config), &advertised(&settings, &listeners)).await?;
-    let groups = Groups::open(Arc::clone(&partitions), Arc::clone(&quorum), Arc::clone(&config)).await?;
-    let services = Arc::new(Services {
-        metadata: quorum.view(),
-        fetch_sessions: Arc::new(FetchSessions::new(settings.limits.fetch_sessions_max, settings.limits.fetch_session_eviction_min)),
-        budget: ByteBudget::new(settings.limits.queued_request_bytes_max.max(settings.limits.request_bytes_max)),
-        connections: Arc::new(ConnectionLimits::new(settings.limits.connections_max, settings.limits.connections_per_ip_max)),
-        config,
-        quorum,
-        partitions,
-        groups,
-        metrics,
-    });
+/// What keeps the broker from starting: a data directory in use, a port taken, a damaged metadata log;
+/// or from stopping cleanly: a disk that fails.
+pub(crate) async fn run(
+    config: Arc<LiveConfig>,
+    levels: LogLevels,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    let settings = Arc::clone(&config.load());
+    let descriptors = descriptors::raise();
+    let Sockets { listeners, http } = bind_all(&settings).await?;
+    let metrics = Arc::new(Metrics::new()?);
+    let ready = Arc::new(OnceLock::new());
+    let http_address = http.as_ref().and_then(|listener| listener.local_addr().ok());
+    let pages = Pages { metrics: Arc::clone(&metrics), levels: levels.clone(), services: Arc::clone(&ready) };
+    let pages = http.map(|listener| tokio::spawn(http::serve(listener, pages)));
+
+    let services = tokio::task::block_in_place(|| open(config, levels, metrics, &listeners, descriptors))?;
     let tasks = TaskTracker::new();
     let upkeep = TaskTracker::new();
     upkeep::spawn(&upkeep, &services, &shutdown);
-    let http = http::spawn(&upkeep, &services, &shutdown).await?;
-    announce(&settings, &listeners, http);
+    announce(&settings, &listeners, http_address);
     for listener in listeners {
-        let acceptor = Acceptor { services: Arc::clone(&services), tasks: tasks.clone(), shutdown: shutdown.clone() };
+        let acceptor =
+            Acceptor { services: Arc::clone(&services), tasks: tasks.clone(), shutdown: shutdown.clone() };
         tasks.spawn(acceptor.run(listener));
     }
     services.metrics.set_ready(true);
+    let _was_empty = ready.set(Arc::clone(&services)).is_ok();
     shutdown.cancelled().await;
-    stop(&services, tasks, upkeep).await
+    let stopped = stop(&services, tasks, upkeep).await;
+    if let Some(pages) = pages {
+        pages.abort();
+    }
+    stopped
 }
 
-/// Opens listening sockets before anything else: a port that is taken is the most frequent mistake.
-fn bind_all(settings: &ServerConfig) -> anyhow::Result<Vec<BoundListener>> {
+async fn bind_all(settings: &ServerConfig) -> anyhow::Result<Sockets> {
     let bound = settings.listeners.iter().map(|Listener { name, bind: address, .. }| {
-        bind(name, *address).with_context(|| format!("cannot listen on {name}://{address}"))
+        bind(name, *address, &settings.socket)
+            .with_context(|| format!("cannot listen on {name}://{address} (listeners)"))
     });
-    bound.collect()
+    let listeners = bound.collect::<anyhow::Result<_>>()?;
+    let http = match settings.http_listen {
+        Some(address) => {
+            let bound = http::bind(address).await;
+            Some(bound.with_context(|| format!("cannot listen on http://{address} (http.listen)"))?)
+        }
+        None => None,
+    };
+    Ok(Sockets { listeners, http })
+}
+
+/// Opens logs and metadata. Blocks on the disk.
+fn open(
+    config: Arc<LiveConfig>,
+    levels: LogLevels,
+    metrics: Arc<Metrics>,
+    listeners: &[BoundListener],
+    descriptors: usize,
+) -> anyhow::Result<Arc<Services>> {
+    let settings = Arc::clone(&config.load());
+    let logs = open_logs(&settings, descriptors)?;
+    let partitions =
+        Partitions::new(Arc::clone(&logs), Arc::clone(&metrics), settings.limits.parked_requests_max);
+    let quorum = open_quorum(
+        &settings,
+        &logs,
+        Follower::new(settings.node_id, Arc::clone(&partitions), Arc::clone(&config)),
+        listeners,
+    )?;
+    logs.settle();
+    let limits = &settings.limits;
+    Ok(Arc::new(Services {
+        metadata: quorum.view(),
+        fetch_sessions: Arc::new(FetchSessions::new(
+            limits.fetch_sessions_max,
+            limits.fetch_session_eviction_min,
+        )),
+        budget: ByteBudget::new(limits.queued_request_bytes_max),
+        connections: Arc::new(ConnectionLimits::default()),
+        producer_ids: ProducerIds::new(settings.node_id),
+        config,
+        quorum,
+        partitions,
+        levels,
+        metrics,
+    }))
+}
+
+fn open_logs(settings: &ServerConfig, descriptors: usize) -> anyhow::Result<Arc<LogManager>> {
+    let log = &settings.log;
+    let ms = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+    let manager = ManagerConfig {
+        dirs: settings.log_dirs.clone(),
+        node_id: settings.node_id,
+        cluster_id: settings.cluster_id.clone(),
+        open_files_max: log.open_files_max.unwrap_or(descriptors / 2),
+        threads_per_dir: log.recovery_threads_per_dir,
+        dedupe_bytes_max: log.cleaner.dedupe_bytes_max,
+        intervals: Intervals {
+            retention_ms: ms(log.retention_check_interval),
+            recovery_checkpoint_ms: ms(log.recovery_checkpoint_interval),
+            start_checkpoint_ms: ms(log.start_checkpoint_interval),
+            high_watermark_checkpoint_ms: ms(log.high_watermark_checkpoint_interval),
+            producer_expiry_ms: ms(log.producer_id_check_interval),
+        },
+    };
+    let logs = LogManager::open(Arc::new(OsDisk), manager, now_ms())
+        .context("cannot open the data directories (log.dirs)")?;
+    Ok(Arc::new(logs))
+}
+
+fn open_quorum(
+    settings: &ServerConfig,
+    logs: &LogManager,
+    follower: Follower,
+    listeners: &[BoundListener],
+) -> anyhow::Result<Arc<Quorum>> {
+    let registration = Registration {
+        node_id: settings.node_id,
+        incarnation_id: Uuid(fastrand::u128(..).to_be_bytes()),
+        endpoints: endpoints(settings, listeners),
+        rack: settings.rack.clone(),
+        log_dirs: logs.dir_ids(),
+    };
+    let controller = ControllerSettings { node_id: settings.node_id, static_broker: &settings.properties };
+    let dir = &settings.log.metadata.dir;
+    Quorum::open(dir, logs.cluster_id(), &registration, &controller, follower)
+        .with_context(|| format!("cannot read the cluster's metadata in {}", dir.display()))
 }
 
 /// What clients are told, by listener. A port of 0 becomes the one that was found.
-fn advertised(settings: &ServerConfig, listeners: &[BoundListener]) -> Vec<(String, String, u16)> {
+fn endpoints(settings: &ServerConfig, listeners: &[BoundListener]) -> Vec<EndpointImage> {
     let pairs = settings.listeners.iter().zip(listeners);
-    let told = pairs.map(|(listener, bound)| {
-        let port = if listener.advertised_port == 0 { bound.address.port() } else { listener.advertised_port };
-        (listener.name.clone(), listener.advertised_host.clone(), port)
+    let told = pairs.map(|(listener, bound)| EndpointImage {
+        name: listener.name.clone(),
+        host: listener.advertised_host.clone(),
+        port: if listener.advertised_port == 0 { bound.address.port() } else { listener.advertised_port },
+        security_protocol: PLAINTEXT,
     });
     told.collect()
+}
+
+/// The one line that everybody looks for.
+fn announce(settings: &ServerConfig, listeners: &[BoundListener], http: Option<std::net::SocketAddr>) {
+    let mut places: Vec<_> =
+        listeners.iter().map(|listener| format!("{}://{}", listener.name, listener.address)).collect();
+    places.extend(http.map(|address| format!("http://{address}")));
+    let dirs: Vec<_> = settings.log_dirs.iter().map(|dir| dir.display().to_string()).collect();
+    info!(
+        "millrace {} listens on {}, data in {}",
+        env!("CARGO_PKG_VERSION"),
+        places.join(", "),
+        dirs.join(", ")
+    );
+}
+
+/// Everybody who waits gets an answer, then everything becomes durable.
+async fn stop(services: &Services, tasks: TaskTracker, upkeep: TaskTracker) -> anyhow::Result<()> {
+    info!("stopping");
+    services.metrics.set_ready(false);
+    services.partitions.wake_all();
+    tasks.close();
+    if tokio::time::timeout(DRAIN_MAX, tasks.wait()).await.is_err() {
+        warn!(connections = tasks.len(), "connections did not finish in time and are cut");
+    }
+    upkeep.close();
+    upkeep.wait().await;
+    let quorum = services.quorum.close().await.inspect_err(|error| error!("{error}"));
+    let logs = tokio::task::block_in_place(|| services.partitions.logs().close());
+    quorum.context("the metadata log is not closed cleanly")?;
+    logs.context("not all logs are closed cleanly; the next start recovers them")?;
+    info!("stopped");
+    Ok(())
 }

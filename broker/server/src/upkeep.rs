@@ -13,14 +13,14 @@ use crate::services::Services;
 
 /// How often the logs are looked through; what is due less often keeps its own time.
 const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(1);
-/// How long the cleaner rests when it found nothing to clean.
-const CLEANER_BACK_OFF: Duration = Duration::from_secs(15);
 const QUORUM_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Starts the tasks; they end with `shutdown`.
 pub(crate) fn spawn(tasks: &TaskTracker, services: &Arc<Services>, shutdown: &CancellationToken) {
     tasks.spawn(shutdown.clone().run_until_cancelled_owned(maintain(Arc::clone(services))));
-    tasks.spawn(shutdown.clone().run_until_cancelled_owned(clean(Arc::clone(services))));
+    if services.config.load().log.cleaner.enabled {
+        tasks.spawn(shutdown.clone().run_until_cancelled_owned(clean(Arc::clone(services))));
+    }
     tasks.spawn(shutdown.clone().run_until_cancelled_owned(keep_quorum(Arc::clone(services))));
 }
 
@@ -34,10 +34,11 @@ async fn maintain(services: Arc<Services>) {
 
 async fn clean(services: Arc<Services>) {
     loop {
+        let back_off = services.config.load().log.cleaner.back_off;
         let logs = Arc::clone(services.partitions.logs());
         let cleaned = run_blocking("compaction", move || logs.clean_once(now_ms())).await;
         if !cleaned.unwrap_or(false) {
-            tokio::time::sleep(CLEANER_BACK_OFF).await;
+            tokio::time::sleep(back_off).await;
         }
     }
 }

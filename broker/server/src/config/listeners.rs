@@ -60,10 +60,7 @@ pub(super) fn listeners(values: &Values<'_>, notices: &mut Vec<Notice>) -> Resul
         protocols.check(&endpoint.name)?;
     }
     if clients.is_empty() {
-        return Err((
-            LISTENERS,
-            "at least one listener for clients must be defined".to_owned(),
-        ));
+        return Err((LISTENERS, "at least one listener for clients must be defined".to_owned()));
     }
     let advertised = advertised(values, &clients, &controllers)?;
     let inter_broker = inter_broker(values, &advertised)?;

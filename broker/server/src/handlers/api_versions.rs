@@ -10,6 +10,21 @@ use crate::context::RequestContext;
 /// Feature levels of Kafka 4.1 that clients and tools look at (KIP-584, KIP-778).
 const FEATURES: [(&str, i16, i16); 1] = [("metadata.version", 7, 27)];
 
+/// APIs without a route yet: those of consumer groups.
+const NOT_SERVED: [ApiKey; 11] = [
+    ApiKey::OffsetCommit,
+    ApiKey::OffsetFetch,
+    ApiKey::FindCoordinator,
+    ApiKey::JoinGroup,
+    ApiKey::Heartbeat,
+    ApiKey::LeaveGroup,
+    ApiKey::SyncGroup,
+    ApiKey::DescribeGroups,
+    ApiKey::ListGroups,
+    ApiKey::DeleteGroups,
+    ApiKey::OffsetDelete,
+];
+
 /// Versions of an API that the broker serves.
 pub(crate) fn served(api_key: ApiKey) -> VersionRange {
     api_key.versions()
@@ -26,12 +41,22 @@ pub(crate) fn unsupported() -> ApiVersionsResponse {
 }
 
 pub(crate) fn handle(context: &RequestContext, request: &ApiVersionsRequest) -> ApiVersionsResponse {
-    if context.api_version >= 3 && !(is_valid(&request.client_software_name) && is_valid(&request.client_software_version)) {
-        return ApiVersionsResponse { error_code: ErrorCode::INVALID_REQUEST, ..ApiVersionsResponse::default() };
+    if context.api_version >= 3
+        && !(is_valid(&request.client_software_name) && is_valid(&request.client_software_version))
+    {
+        return ApiVersionsResponse {
+            error_code: ErrorCode::INVALID_REQUEST,
+            ..ApiVersionsResponse::default()
+        };
     }
     let [(name, min_version, max_version)] = FEATURES;
     ApiVersionsResponse {
-        api_keys: ApiKey::ALL.iter().copied().map(entry).collect(),
+        api_keys: ApiKey::ALL
+            .iter()
+            .copied()
+            .filter(|api_key| !NOT_SERVED.contains(api_key))
+            .map(entry)
+            .collect(),
         supported_features: vec![SupportedFeatureKey { name: name.into(), min_version, max_version }],
         finalized_features_epoch: 0,
         finalized_features: vec![FinalizedFeatureKey {

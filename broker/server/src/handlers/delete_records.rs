@@ -13,7 +13,11 @@ const UP_TO_HIGH_WATERMARK: i64 = -1;
 /// What an answer says in place of an offset it does not have.
 const INVALID_LOW_WATERMARK: i64 = -1;
 
-pub(crate) fn handle(partitions: &Partitions, _: &RequestContext, request: DeleteRecordsRequest) -> DeleteRecordsResponse {
+pub(crate) fn handle(
+    partitions: &Partitions,
+    _: &RequestContext,
+    request: DeleteRecordsRequest,
+) -> DeleteRecordsResponse {
     let topics = request.topics.into_iter().map(|topic| {
         let results = topic.partitions.iter().map(|wanted| delete(partitions, &topic.name, wanted)).collect();
         DeleteRecordsTopicResult { name: topic.name, partitions: results }
@@ -21,18 +25,33 @@ pub(crate) fn handle(partitions: &Partitions, _: &RequestContext, request: Delet
     DeleteRecordsResponse { topics: topics.collect(), ..DeleteRecordsResponse::default() }
 }
 
-fn delete(partitions: &Partitions, topic: &str, wanted: &DeleteRecordsPartition) -> DeleteRecordsPartitionResult {
-    let deleted = partitions.get(topic, wanted.partition_index).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION).and_then(|partition| {
-        // `ReplicaManager.deleteRecordsOnLocalLog`: internal topics are not for clients to cut.
-        if partition.is_internal() {
-            return Err(ErrorCode::INVALID_TOPIC_EXCEPTION);
-        }
-        let offset = if wanted.offset == UP_TO_HIGH_WATERMARK { partition.high_watermark() } else { wanted.offset };
-        partition.delete_records(offset).map_err(|failure| failure.code)
-    });
+fn delete(
+    partitions: &Partitions,
+    topic: &str,
+    wanted: &DeleteRecordsPartition,
+) -> DeleteRecordsPartitionResult {
+    let deleted = partitions
+        .get(topic, wanted.partition_index)
+        .ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
+        .and_then(|partition| {
+            // `ReplicaManager.deleteRecordsOnLocalLog`: internal topics are not for clients to cut.
+            if partition.is_internal() {
+                return Err(ErrorCode::INVALID_TOPIC_EXCEPTION);
+            }
+            let offset = if wanted.offset == UP_TO_HIGH_WATERMARK {
+                partition.high_watermark()
+            } else {
+                wanted.offset
+            };
+            partition.delete_records(offset).map_err(|failure| failure.code)
+        });
     let partition_index = wanted.partition_index;
     match deleted {
-        Ok(low_watermark) => DeleteRecordsPartitionResult { partition_index, low_watermark, error_code: ErrorCode::NONE },
-        Err(error_code) => DeleteRecordsPartitionResult { partition_index, low_watermark: INVALID_LOW_WATERMARK, error_code },
+        Ok(low_watermark) => {
+            DeleteRecordsPartitionResult { partition_index, low_watermark, error_code: ErrorCode::NONE }
+        }
+        Err(error_code) => {
+            DeleteRecordsPartitionResult { partition_index, low_watermark: INVALID_LOW_WATERMARK, error_code }
+        }
     }
 }

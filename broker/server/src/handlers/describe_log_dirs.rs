@@ -11,11 +11,19 @@ use millrace_protocol::messages::describe_log_dirs::{
 use crate::context::RequestContext;
 use crate::partitions::{Partitions, space};
 
-pub(crate) fn handle(partitions: &Partitions, _: &RequestContext, request: DescribeLogDirsRequest) -> DescribeLogDirsResponse {
+pub(crate) fn handle(
+    partitions: &Partitions,
+    _: &RequestContext,
+    request: DescribeLogDirsRequest,
+) -> DescribeLogDirsResponse {
     let wanted = request.topics.as_deref();
     let results = partitions.directories().into_iter().map(|directory| {
         let mut topics = BTreeMap::<String, Vec<DescribeLogDirsPartition>>::new();
-        for partition in directory.partitions.iter().filter(|partition| is_wanted(wanted, partition.topic(), partition.index())) {
+        for partition in directory
+            .partitions
+            .iter()
+            .filter(|partition| is_wanted(wanted, partition.topic(), partition.index()))
+        {
             topics.entry(partition.topic().to_owned()).or_default().push(DescribeLogDirsPartition {
                 partition_index: partition.index(),
                 partition_size: i64::try_from(partition.size_bytes()).unwrap_or(i64::MAX),
@@ -27,7 +35,10 @@ pub(crate) fn handle(partitions: &Partitions, _: &RequestContext, request: Descr
         DescribeLogDirsResult {
             error_code: if space.is_some() { ErrorCode::NONE } else { ErrorCode::KAFKA_STORAGE_ERROR },
             log_dir: directory.path.display().to_string(),
-            topics: topics.into_iter().map(|(name, partitions)| DescribeLogDirsTopic { name, partitions }).collect(),
+            topics: topics
+                .into_iter()
+                .map(|(name, partitions)| DescribeLogDirsTopic { name, partitions })
+                .collect(),
             total_bytes: space.map_or(-1, |space| space.total_bytes),
             usable_bytes: space.map_or(-1, |space| space.usable_bytes),
         }
@@ -36,5 +47,7 @@ pub(crate) fn handle(partitions: &Partitions, _: &RequestContext, request: Descr
 }
 
 fn is_wanted(wanted: Option<&[DescribableLogDirTopic]>, topic: &str, index: i32) -> bool {
-    wanted.is_none_or(|topics| topics.iter().any(|wanted| wanted.topic == topic && wanted.partitions.contains(&index)))
+    wanted.is_none_or(|topics| {
+        topics.iter().any(|wanted| wanted.topic == topic && wanted.partitions.contains(&index))
+    })
 }

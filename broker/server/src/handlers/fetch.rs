@@ -7,16 +7,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use millrace_log::FileRange;
+use millrace_protocol::ErrorCode;
 use millrace_protocol::messages::fetch::{
     EpochEndOffset, FetchRequest, FetchResponse, FetchableTopicResponse, LeaderIdAndEpoch, PartitionData,
 };
 use millrace_protocol::records::legacy;
 use millrace_protocol::wire::RecordSet;
-use millrace_protocol::ErrorCode;
 
 use crate::context::RequestContext;
 use crate::partitions::{
-    FetchContext, FetchSessions, FetchWaiter, Parking, Partition, Partitions, Session, Slice, TopicKey, Wanted,
+    FetchContext, FetchSessions, FetchWaiter, Parking, Partition, Partitions, Session, Slice, TopicKey,
+    Wanted,
 };
 
 /// The first version that names topics by id (KIP-516).
@@ -113,7 +114,10 @@ impl Fetch {
             return FetchStarted::Ready(self.answer_now());
         };
         let moved = first.found.iter().any(|(_, found)| {
-            found.partition.as_ref().is_some_and(|partition| partition.high_watermark() != found.data.high_watermark)
+            found
+                .partition
+                .as_ref()
+                .is_some_and(|partition| partition.high_watermark() != found.data.high_watermark)
         });
         if moved {
             drop(parking);
@@ -171,17 +175,26 @@ impl Fetch {
         Found { data, fetch_offset: request.fetch_offset, slice, partition: Some(partition) }
     }
 
-    fn read_partition(&self, partition: &Partition, wanted: &Wanted, bytes_before: usize, data: &mut PartitionData) -> Option<Slice> {
+    fn read_partition(
+        &self,
+        partition: &Partition,
+        wanted: &Wanted,
+        bytes_before: usize,
+        data: &mut PartitionData,
+    ) -> Option<Slice> {
         let request = &wanted.request;
         data.high_watermark = partition.high_watermark();
         data.last_stable_offset = data.high_watermark;
         data.log_start_offset = partition.log_start_offset();
         if let Err(code) = partition.check_leader_epoch(request.current_leader_epoch) {
             data.error_code = code;
-            data.current_leader = LeaderIdAndEpoch { leader_id: partition.leader_id(), leader_epoch: partition.leader_epoch() };
+            data.current_leader =
+                LeaderIdAndEpoch { leader_id: partition.leader_id(), leader_epoch: partition.leader_epoch() };
             return None;
         }
-        if let Some((epoch, end_offset)) = partition.diverging(request.last_fetched_epoch, request.fetch_offset) {
+        if let Some((epoch, end_offset)) =
+            partition.diverging(request.last_fetched_epoch, request.fetch_offset)
+        {
             data.diverging_epoch = EpochEndOffset { epoch, end_offset };
             return None;
         }
@@ -200,7 +213,8 @@ impl Fetch {
     fn answer(&self, pass: Pass) -> FetchAnswer {
         match &self.context {
             FetchContext::Sessionless(wanted) => {
-                let topics = pass.found.into_iter().map(|(position, found)| (wanted[position].topic.clone(), found));
+                let topics =
+                    pass.found.into_iter().map(|(position, found)| (wanted[position].topic.clone(), found));
                 self.compose(0, topics)
             }
             FetchContext::Full(session) => self.answer_in_session(&mut session.lock(), pass, true),
@@ -247,7 +261,9 @@ impl Fetch {
                 }
             }
             match responses.last_mut() {
-                Some(last) if last.topic == *topic.name && last.topic_id == topic.id => last.partitions.push(data),
+                Some(last) if last.topic == *topic.name && last.topic_id == topic.id => {
+                    last.partitions.push(data)
+                }
                 _ => responses.push(FetchableTopicResponse {
                     topic: topic.name.to_string(),
                     topic_id: topic.id,
@@ -259,7 +275,12 @@ impl Fetch {
         FetchAnswer { response, files }
     }
 
-    fn records(&self, slice: Slice, fetch_offset: i64, files: &mut Vec<FileRange>) -> Result<RecordSet, ErrorCode> {
+    fn records(
+        &self,
+        slice: Slice,
+        fetch_offset: i64,
+        files: &mut Vec<FileRange>,
+    ) -> Result<RecordSet, ErrorCode> {
         if self.version < FIRST_WITH_BATCHES {
             return down_converted(slice, self.version, fetch_offset).map(RecordSet::Memory);
         }
@@ -274,7 +295,8 @@ fn down_converted(slice: Slice, version: i16, fetch_offset: i64) -> Result<Bytes
     let magic = if version >= FIRST_WITH_MAGIC_1 { 1 } else { 0 };
     let limit = slice.len.saturating_mul(16).max(1 << 20);
     let bytes = slice.read_to_bytes().map_err(|_| ErrorCode::KAFKA_STORAGE_ERROR)?;
-    legacy::from_batches(bytes, magic, fetch_offset, limit).map_err(|_| ErrorCode::UNSUPPORTED_COMPRESSION_TYPE)
+    legacy::from_batches(bytes, magic, fetch_offset, limit)
+        .map_err(|_| ErrorCode::UNSUPPORTED_COMPRESSION_TYPE)
 }
 
 impl ParkedFetch {

@@ -19,6 +19,7 @@ const EARLIEST_LOCAL: i64 = -4;
 /// KIP-1005: the latest offset in tiered storage, of which there is none.
 const LATEST_TIERED: i64 = -5;
 
+const FIRST_WITH_EPOCH: i16 = 4;
 const FIRST_WITH_MAX_TIMESTAMP: i16 = 7;
 const FIRST_WITH_EARLIEST_LOCAL: i16 = 8;
 const FIRST_WITH_LATEST_TIERED: i16 = 9;
@@ -27,30 +28,48 @@ const FIRST_WITH_LATEST_TIERED: i16 = 9;
 /// its leader epoch.
 type Found = (i64, i64, i32);
 
-pub(crate) fn handle(partitions: &Partitions, context: &RequestContext, request: ListOffsetsRequest) -> ListOffsetsResponse {
+pub(crate) fn handle(
+    partitions: &Partitions,
+    context: &RequestContext,
+    request: ListOffsetsRequest,
+) -> ListOffsetsResponse {
     let topics = request.topics.into_iter().map(|topic| {
-        let answers = topic.partitions.iter().map(|wanted| answer(partitions, context, &topic.name, wanted)).collect();
+        let answers =
+            topic.partitions.iter().map(|wanted| answer(partitions, context, &topic.name, wanted)).collect();
         ListOffsetsTopicResponse { name: topic.name, partitions: answers }
     });
     ListOffsetsResponse { topics: topics.collect(), ..ListOffsetsResponse::default() }
 }
 
-fn answer(partitions: &Partitions, context: &RequestContext, topic: &str, wanted: &ListOffsetsPartition) -> ListOffsetsPartitionResponse {
+fn answer(
+    partitions: &Partitions,
+    context: &RequestContext,
+    topic: &str,
+    wanted: &ListOffsetsPartition,
+) -> ListOffsetsPartitionResponse {
     let partition_index = wanted.partition_index;
-    let found = partitions
-        .get(topic, partition_index)
-        .ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
-        .and_then(|partition| {
+    let found = partitions.get(topic, partition_index).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION).and_then(
+        |partition| {
             partition.check_leader_epoch(wanted.current_leader_epoch)?;
             look_up(&partition, wanted.timestamp, context.api_version)
-        });
+        },
+    );
     match found {
-        Ok((timestamp, offset, leader_epoch)) => {
-            ListOffsetsPartitionResponse { partition_index, error_code: ErrorCode::NONE, timestamp, offset, leader_epoch }
+        Ok((timestamp, offset, epoch)) => {
+            let leader_epoch = if context.api_version >= FIRST_WITH_EPOCH { epoch } else { -1 };
+            ListOffsetsPartitionResponse {
+                partition_index,
+                error_code: ErrorCode::NONE,
+                timestamp,
+                offset,
+                leader_epoch,
+            }
         }
-        Err(error_code) => {
-            ListOffsetsPartitionResponse { partition_index, error_code, ..ListOffsetsPartitionResponse::default() }
-        }
+        Err(error_code) => ListOffsetsPartitionResponse {
+            partition_index,
+            error_code,
+            ..ListOffsetsPartitionResponse::default()
+        },
     }
 }
 

@@ -10,7 +10,11 @@ use millrace_protocol::messages::offset_for_leader_epoch::{
 use crate::context::RequestContext;
 use crate::partitions::Partitions;
 
-pub(crate) fn handle(partitions: &Partitions, _: &RequestContext, request: OffsetForLeaderEpochRequest) -> OffsetForLeaderEpochResponse {
+pub(crate) fn handle(
+    partitions: &Partitions,
+    _: &RequestContext,
+    request: OffsetForLeaderEpochRequest,
+) -> OffsetForLeaderEpochResponse {
     let topics = request.topics.into_iter().map(|topic| {
         let ends = topic.partitions.iter().map(|wanted| end(partitions, &topic.topic, wanted)).collect();
         OffsetForLeaderTopicResult { topic: topic.topic, partitions: ends }
@@ -19,14 +23,22 @@ pub(crate) fn handle(partitions: &Partitions, _: &RequestContext, request: Offse
 }
 
 fn end(partitions: &Partitions, topic: &str, wanted: &OffsetForLeaderPartition) -> EpochEndOffset {
-    let found = partitions.get(topic, wanted.partition).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION).and_then(|partition| {
-        partition.check_leader_epoch(wanted.current_leader_epoch)?;
-        Ok(partition.end_offset_for_epoch(wanted.leader_epoch))
-    });
+    let found = partitions
+        .get(topic, wanted.partition)
+        .ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
+        .and_then(|partition| {
+            partition.check_leader_epoch(wanted.current_leader_epoch)?;
+            Ok(partition.end_offset_for_epoch(wanted.leader_epoch))
+        });
     match found {
-        Ok((leader_epoch, end_offset)) => {
-            EpochEndOffset { error_code: ErrorCode::NONE, partition: wanted.partition, leader_epoch, end_offset }
+        Ok((leader_epoch, end_offset)) => EpochEndOffset {
+            error_code: ErrorCode::NONE,
+            partition: wanted.partition,
+            leader_epoch,
+            end_offset,
+        },
+        Err(error_code) => {
+            EpochEndOffset { error_code, partition: wanted.partition, ..EpochEndOffset::default() }
         }
-        Err(error_code) => EpochEndOffset { error_code, partition: wanted.partition, ..EpochEndOffset::default() },
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use millrace_protocol::messages::produce::{
-    BatchIndexAndErrorMessage, LeaderIdAndEpoch, PartitionProduceData, PartitionProduceResponse, ProduceRequest,
-    ProduceResponse, TopicProduceData, TopicProduceResponse,
+    BatchIndexAndErrorMessage, LeaderIdAndEpoch, PartitionProduceData, PartitionProduceResponse,
+    ProduceRequest, ProduceResponse, TopicProduceData, TopicProduceResponse,
 };
 use millrace_protocol::records::{BatchHeader, Compression, legacy};
 use millrace_protocol::{ErrorCode, Uuid};
@@ -92,7 +92,13 @@ fn refusal(request: &ProduceRequest) -> Option<ErrorCode> {
     request.transactional_id.is_some().then_some(ErrorCode::INVALID_PRODUCER_ID_MAPPING)
 }
 
-fn find(partitions: &Partitions, context: &RequestContext, name: &str, id: &Uuid, index: i32) -> Result<Arc<Partition>, Failure> {
+fn find(
+    partitions: &Partitions,
+    context: &RequestContext,
+    name: &str,
+    id: &Uuid,
+    index: i32,
+) -> Result<Arc<Partition>, Failure> {
     let partition = if context.api_version >= FIRST_WITH_IDS {
         partitions.get_by_id(id, index).ok_or(ErrorCode::UNKNOWN_TOPIC_ID)?
     } else {
@@ -105,9 +111,17 @@ fn find(partitions: &Partitions, context: &RequestContext, name: &str, id: &Uuid
     Ok(partition)
 }
 
-fn append(partition: &Partition, context: &RequestContext, data: PartitionProduceData) -> Result<Appended, Failure> {
+fn append(
+    partition: &Partition,
+    context: &RequestContext,
+    data: PartitionProduceData,
+) -> Result<Appended, Failure> {
     let records = data.records.unwrap_or_default();
-    let batches = if context.api_version < FIRST_WITH_BATCHES { converted(records)? } else { checked(records, context.api_version)? };
+    let batches = if context.api_version < FIRST_WITH_BATCHES {
+        converted(records)?
+    } else {
+        checked(records, context.api_version)?
+    };
     partition.append(batches)
 }
 
@@ -124,7 +138,9 @@ fn succeeded(index: i32, appended: &Appended) -> PartitionProduceResponse {
 /// Exactly one batch, of magic 2, in a codec that this version knows
 /// (`ProduceRequest.validateRecords`).
 fn checked(records: Bytes, version: i16) -> Result<Bytes, Failure> {
-    let invalid = |text: &str| Failure::new(ErrorCode::INVALID_RECORD, format!("Produce requests with version {version} {text}"));
+    let invalid = |text: &str| {
+        Failure::new(ErrorCode::INVALID_RECORD, format!("Produce requests with version {version} {text}"))
+    };
     if records.is_empty() {
         return Err(invalid("must have at least one record batch per partition"));
     }
@@ -133,7 +149,8 @@ fn checked(records: Bytes, version: i16) -> Result<Bytes, Failure> {
         return Err(invalid("are only allowed to contain exactly one record batch per partition"));
     }
     if version < FIRST_WITH_ZSTD && header.attributes.compression() == Ok(Compression::Zstd) {
-        let text = format!("Produce requests with version {version} are not allowed to use ZStandard compression");
+        let text =
+            format!("Produce requests with version {version} are not allowed to use ZStandard compression");
         return Err(Failure::new(ErrorCode::UNSUPPORTED_COMPRESSION_TYPE, text));
     }
     Ok(records)

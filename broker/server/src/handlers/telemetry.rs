@@ -13,7 +13,10 @@ use crate::context::RequestContext;
 const PUSH_INTERVAL_MS: i32 = 5 * 60 * 1000;
 const TELEMETRY_BYTES_MAX: i32 = 1024 * 1024;
 
-pub(crate) fn subscriptions(_: &RequestContext, request: &GetTelemetrySubscriptionsRequest) -> GetTelemetrySubscriptionsResponse {
+pub(crate) fn subscriptions(
+    _: &RequestContext,
+    request: &GetTelemetrySubscriptionsRequest,
+) -> GetTelemetrySubscriptionsResponse {
     let known = request.client_instance_id;
     let client_instance_id = if known.is_zero() { Uuid(fastrand::u128(1..).to_be_bytes()) } else { known };
     GetTelemetrySubscriptionsResponse {
@@ -27,5 +30,8 @@ pub(crate) fn subscriptions(_: &RequestContext, request: &GetTelemetrySubscripti
 
 /// Nobody subscribed to anything, so whoever pushes is out of date.
 pub(crate) fn push(_: &RequestContext, _: &PushTelemetryRequest) -> PushTelemetryResponse {
-    PushTelemetryResponse { error_code: ErrorCode::UNKNOWN_SUBSCRIPTION_ID, ..PushTelemetryResponse::default() }
+    PushTelemetryResponse {
+        error_code: ErrorCode::UNKNOWN_SUBSCRIPTION_ID,
+        ..PushTelemetryResponse::default()
+    }
 }

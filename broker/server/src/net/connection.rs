@@ -20,9 +20,6 @@ use crate::context::Peer;
 use crate::dispatch::{self, Dispatched};
 use crate::services::Services;
 
-/// Requests of one connection under way at once. Clients keep five or so.
-const REQUESTS_IN_FLIGHT_MAX: usize = 64;
-
 /// Why a connection ended other than by the client closing it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConnectionError {
@@ -60,7 +57,11 @@ impl ConnectionError {
 /// A request's place in the order of answers.
 enum Slot {
     Ready(Option<Response>),
-    Waiting { answer: Pin<Box<dyn Future<Output = Option<Response>> + Send>>, barrier: bool, _budget: Option<limits::Bytes> },
+    Waiting {
+        answer: Pin<Box<dyn Future<Output = Option<Response>> + Send>>,
+        barrier: bool,
+        _budget: Option<limits::Bytes>,
+    },
 }
 
 /// Serves one connection until it ends.
@@ -72,6 +73,8 @@ pub(crate) struct Connection {
     slots: VecDeque<Slot>,
     outbound: Outbound,
     idle_max: Duration,
+    /// Requests under way at once (`queued.max.requests`); clients keep five or so.
+    requests_max: usize,
 }
 
 impl Connection {
@@ -79,7 +82,17 @@ impl Connection {
         let limits = &services.config.load().limits;
         let reader = FrameReader::new(services.budget.clone(), limits.request_bytes_max);
         let idle_max = limits.connection_idle_max;
-        Self { stream, peer: Arc::new(peer), services, reader, slots: VecDeque::new(), outbound: Outbound::default(), idle_max }
+        let requests_max = limits.queued_requests_max;
+        Self {
+            stream,
+            peer: Arc::new(peer),
+            services,
+            reader,
+            slots: VecDeque::new(),
+            outbound: Outbound::default(),
+            idle_max,
+            requests_max,
+        }
     }
 
     /// Runs until the client closes, breaks a rule, or `shutdown` asks to finish what is in flight.
@@ -109,7 +122,8 @@ impl Connection {
 
     /// A waiting request that must take effect before the next one holds back reading.
     fn may_read(&self) -> bool {
-        self.slots.len() < REQUESTS_IN_FLIGHT_MAX && !matches!(self.slots.back(), Some(Slot::Waiting { barrier: true, .. }))
+        self.slots.len() < self.requests_max
+            && !matches!(self.slots.back(), Some(Slot::Waiting { barrier: true, .. }))
     }
 
     /// Takes `frame` and those that arrived with it, so that their answers leave together.

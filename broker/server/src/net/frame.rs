@@ -105,7 +105,8 @@ impl FrameReader {
         let wanted = (LENGTH_BYTES + length).min(self.buffer.len() + RESERVE_BYTES_MAX);
         let held = self.taken.as_ref().map_or(0, limits::Bytes::num_permits);
         if wanted > held {
-            let more = tokio::time::timeout_at(self.deadline_for(length), self.budget.take(wanted - held)).await;
+            let more =
+                tokio::time::timeout_at(self.deadline_for(length), self.budget.take(wanted - held)).await;
             let Ok(Ok(more)) = more else { return Err(FrameError::NoBudget { length }) };
             match &mut self.taken {
                 Some(taken) => taken.merge(more),

@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use parking_lot::Mutex;
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
+use crate::config::LimitsConfig;
+
 /// Bytes of requests that may be in memory at once, over all connections
 /// (`queued.max.request.bytes`). Whoever asks for more waits, and so does not read its socket.
 #[derive(Debug, Clone)]
@@ -37,12 +39,9 @@ impl ByteBudget {
     }
 }
 
-/// Connections open at once: in all (`max.connections`) and for each address
-/// (`max.connections.per.ip`).
-#[derive(Debug)]
+/// Connections open at once, in all and for each address.
+#[derive(Debug, Default)]
 pub(crate) struct ConnectionLimits {
-    total_max: usize,
-    per_address_max: usize,
     open: AtomicUsize,
     by_address: Mutex<HashMap<IpAddr, usize>>,
 }
@@ -66,24 +65,26 @@ pub(crate) struct ConnectionSlot {
 }
 
 impl ConnectionLimits {
-    pub(crate) fn new(total_max: usize, per_address_max: usize) -> Self {
-        Self { total_max, per_address_max, open: AtomicUsize::new(0), by_address: Mutex::default() }
-    }
-
     /// Connections open now.
     pub(crate) fn open(&self) -> usize {
         self.open.load(Ordering::Relaxed)
     }
 
-    /// Counts a connection from `address`, if there is room for it.
-    pub(crate) fn admit(self: &Arc<Self>, address: IpAddr) -> Result<ConnectionSlot, TooMany> {
+    /// Counts a connection in, if `limits` leave room for it.
+    pub(crate) fn admit(
+        self: &Arc<Self>,
+        address: IpAddr,
+        limits: &LimitsConfig,
+    ) -> Result<ConnectionSlot, TooMany> {
         let mut by_address = self.by_address.lock();
-        if self.open() >= self.total_max {
-            return Err(TooMany::Connections(self.total_max));
+        if self.open.load(Ordering::Relaxed) >= limits.connections_max {
+            return Err(TooMany::Connections(limits.connections_max));
         }
         let from_address = by_address.get(&address).copied().unwrap_or(0);
-        if from_address >= self.per_address_max {
-            return Err(TooMany::FromAddress(self.per_address_max));
+        let max =
+            limits.connections_of_ip_max.get(&address).copied().unwrap_or(limits.connections_per_ip_max);
+        if from_address >= max {
+            return Err(TooMany::FromAddress(max));
         }
         by_address.insert(address, from_address + 1);
         self.open.fetch_add(1, Ordering::Relaxed);
@@ -107,18 +108,26 @@ impl Drop for ConnectionSlot {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Inputs, LiveConfig};
 
     #[test]
     fn slots_return_when_connections_end() {
-        let limits = Arc::new(ConnectionLimits::new(3, 2));
-        let (here, there) = (IpAddr::from([127, 0, 0, 1]), IpAddr::from([127, 0, 0, 2]));
-        let first = limits.admit(here).unwrap();
-        let _second = limits.admit(here).unwrap();
-        assert_eq!(limits.admit(here).unwrap_err(), TooMany::FromAddress(2));
-        let _third = limits.admit(there).unwrap();
-        assert_eq!(limits.admit(there).unwrap_err(), TooMany::Connections(3));
+        let overrides =
+            ["max.connections=4", "max.connections.per.ip=2", "max.connections.per.ip.overrides=127.0.0.3:1"];
+        let inputs = Inputs { overrides: overrides.map(str::to_owned).to_vec(), ..Inputs::default() };
+        let (config, _) = LiveConfig::load_from(inputs).unwrap();
+        let config = config.load();
+        let limits = Arc::new(ConnectionLimits::default());
+        let admit = |last| limits.admit(IpAddr::from([127, 0, 0, last]), &config.limits);
+        let first = admit(1).unwrap();
+        let _second = admit(1).unwrap();
+        assert_eq!(admit(1).unwrap_err(), TooMany::FromAddress(2));
+        let _third = admit(3).unwrap();
+        assert_eq!(admit(3).unwrap_err(), TooMany::FromAddress(1));
+        let _fourth = admit(2).unwrap();
+        assert_eq!(admit(2).unwrap_err(), TooMany::Connections(4));
         drop(first);
-        assert!(limits.admit(here).is_ok());
+        assert!(admit(2).is_ok());
     }
 
     #[test]
@@ -126,7 +135,9 @@ mod tests {
         let budget = ByteBudget::new(100);
         let mut take = std::pin::pin!(budget.take(60));
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-        let std::task::Poll::Ready(Ok(taken)) = take.as_mut().poll(&mut context) else { panic!("there is room") };
+        let std::task::Poll::Ready(Ok(taken)) = take.as_mut().poll(&mut context) else {
+            panic!("there is room")
+        };
         assert_eq!(budget.in_use_bytes(), 60);
         let mut more = std::pin::pin!(budget.take(1_000));
         assert!(more.as_mut().poll(&mut context).is_pending());

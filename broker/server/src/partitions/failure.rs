@@ -47,9 +47,10 @@ fn code_of(error: &LogError) -> ErrorCode {
         LogError::OffsetOutOfRange { .. } => ErrorCode::OFFSET_OUT_OF_RANGE,
         LogError::OutOfOrderSequence { .. } => ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER,
         LogError::InvalidProducerEpoch { .. } => ErrorCode::INVALID_PRODUCER_EPOCH,
-        LogError::Storage { .. } | LogError::Offline(_) | LogError::BadFile { .. } | LogError::Locked { .. } => {
-            ErrorCode::KAFKA_STORAGE_ERROR
-        }
+        LogError::Storage { .. }
+        | LogError::Offline(_)
+        | LogError::BadFile { .. }
+        | LogError::Locked { .. } => ErrorCode::KAFKA_STORAGE_ERROR,
         // A log is closed when its partition is deleted or the broker goes: the client looks again.
         LogError::Closed => ErrorCode::NOT_LEADER_OR_FOLLOWER,
         LogError::UnexpectedOffset { .. } => ErrorCode::UNKNOWN_SERVER_ERROR,

@@ -45,7 +45,13 @@ impl Wanted {
     }
 
     /// Whether an answer without records says anything new; remembers what it says.
-    pub(crate) fn tell(&mut self, error: ErrorCode, high_watermark: i64, log_start: i64, records: bool) -> bool {
+    pub(crate) fn tell(
+        &mut self,
+        error: ErrorCode,
+        high_watermark: i64,
+        log_start: i64,
+        records: bool,
+    ) -> bool {
         let news = records
             || error.is_err()
             || self.told_error
@@ -146,7 +152,11 @@ impl FetchSessions {
     /// Finds or opens the session that `request` belongs to (`FetchManager.newContext`).
     pub(crate) fn context(&self, request: &FetchRequest, by_id: bool) -> Result<FetchContext, ErrorCode> {
         let key = |topic: &str, id: &Uuid| {
-            if by_id { TopicKey { name: Arc::default(), id: *id } } else { TopicKey { name: topic.into(), id: Uuid::ZERO } }
+            if by_id {
+                TopicKey { name: Arc::default(), id: *id }
+            } else {
+                TopicKey { name: topic.into(), id: Uuid::ZERO }
+            }
         };
         if request.session_epoch == FINAL_EPOCH || request.session_epoch == INITIAL_EPOCH {
             if request.session_id != 0 {
@@ -157,7 +167,12 @@ impl FetchSessions {
         self.resume(request, by_id, &key)
     }
 
-    fn open_full(&self, request: &FetchRequest, by_id: bool, key: &impl Fn(&str, &Uuid) -> TopicKey) -> FetchContext {
+    fn open_full(
+        &self,
+        request: &FetchRequest,
+        by_id: bool,
+        key: &impl Fn(&str, &Uuid) -> TopicKey,
+    ) -> FetchContext {
         let wanted = |topics: &[FetchTopic]| -> Vec<Wanted> {
             let topics = topics.iter().flat_map(|topic| {
                 let key = key(&topic.topic, &topic.topic_id);
@@ -180,10 +195,16 @@ impl FetchSessions {
         FetchContext::Full(cache.insert(session))
     }
 
-    fn resume(&self, request: &FetchRequest, by_id: bool, key: &impl Fn(&str, &Uuid) -> TopicKey) -> Result<FetchContext, ErrorCode> {
+    fn resume(
+        &self,
+        request: &FetchRequest,
+        by_id: bool,
+        key: &impl Fn(&str, &Uuid) -> TopicKey,
+    ) -> Result<FetchContext, ErrorCode> {
         let session = {
             let mut cache = self.cache.lock();
-            let slot = cache.sessions.get_mut(&request.session_id).ok_or(ErrorCode::FETCH_SESSION_ID_NOT_FOUND)?;
+            let slot =
+                cache.sessions.get_mut(&request.session_id).ok_or(ErrorCode::FETCH_SESSION_ID_NOT_FOUND)?;
             slot.last_used = Instant::now();
             Arc::clone(&slot.session)
         };
@@ -224,7 +245,11 @@ impl Cache {
         if self.sessions.len() < slots_max {
             return true;
         }
-        let oldest = self.sessions.iter().min_by_key(|(_, slot)| slot.last_used).map(|(id, slot)| (*id, slot.last_used));
+        let oldest = self
+            .sessions
+            .iter()
+            .min_by_key(|(_, slot)| slot.last_used)
+            .map(|(id, slot)| (*id, slot.last_used));
         match oldest {
             Some((id, last_used)) if last_used.elapsed() >= eviction_min => {
                 self.remove(id);
@@ -236,11 +261,14 @@ impl Cache {
 
     fn insert(&mut self, mut session: Session) -> Arc<Mutex<Session>> {
         // Ids are random, so that a client cannot guess into the session of another.
-        let id = std::iter::repeat_with(|| fastrand::i32(1..)).find(|id| !self.sessions.contains_key(id)).unwrap_or(1);
+        let id = std::iter::repeat_with(|| fastrand::i32(1..))
+            .find(|id| !self.sessions.contains_key(id))
+            .unwrap_or(1);
         session.id = id;
         let partitions = session.wanted.len();
         let session = Arc::new(Mutex::new(session));
-        self.sessions.insert(id, Slot { session: Arc::clone(&session), partitions, last_used: Instant::now() });
+        self.sessions
+            .insert(id, Slot { session: Arc::clone(&session), partitions, last_used: Instant::now() });
         self.partitions += partitions;
         session
     }
@@ -264,7 +292,10 @@ mod tests {
     use super::*;
 
     fn request(session_id: i32, session_epoch: i32, partitions: &[i32]) -> FetchRequest {
-        let partitions = partitions.iter().map(|&partition| FetchPartition { partition, ..FetchPartition::default() }).collect();
+        let partitions = partitions
+            .iter()
+            .map(|&partition| FetchPartition { partition, ..FetchPartition::default() })
+            .collect();
         let topics = vec![FetchTopic { topic: "logs".into(), partitions, ..FetchTopic::default() }];
         FetchRequest { session_id, session_epoch, topics, ..FetchRequest::default() }
     }
@@ -291,12 +322,21 @@ mod tests {
             partitions: vec![0],
             ..Default::default()
         }];
-        let FetchContext::Incremental(session) = open(&sessions, &next).unwrap() else { panic!("incremental") };
-        let mut partitions: Vec<_> = session.lock().wanted.iter().map(|wanted| wanted.request.partition).collect();
+        let FetchContext::Incremental(session) = open(&sessions, &next).unwrap() else {
+            panic!("incremental")
+        };
+        let mut partitions: Vec<_> =
+            session.lock().wanted.iter().map(|wanted| wanted.request.partition).collect();
         partitions.sort_unstable();
         assert_eq!(partitions, [1, 2]);
-        assert_eq!(open(&sessions, &request(id, 1, &[])).unwrap_err(), ErrorCode::INVALID_FETCH_SESSION_EPOCH);
-        assert_eq!(open(&sessions, &request(id + 1, 1, &[])).unwrap_err(), ErrorCode::FETCH_SESSION_ID_NOT_FOUND);
+        assert_eq!(
+            open(&sessions, &request(id, 1, &[])).unwrap_err(),
+            ErrorCode::INVALID_FETCH_SESSION_EPOCH
+        );
+        assert_eq!(
+            open(&sessions, &request(id + 1, 1, &[])).unwrap_err(),
+            ErrorCode::FETCH_SESSION_ID_NOT_FOUND
+        );
     }
 
     #[test]

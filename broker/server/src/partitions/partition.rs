@@ -27,7 +27,7 @@ pub(crate) struct Partition {
     leader_id: AtomicI32,
     leader_epoch: AtomicI32,
     waiters: Waiters,
-    metrics: Arc<TopicMetrics>,
+    metrics: TopicMetrics,
 }
 
 /// What became of an append.
@@ -45,7 +45,13 @@ pub(crate) struct Appended {
 pub(crate) type Slice = FileRange;
 
 impl Partition {
-    pub(crate) fn new(topic_id: Uuid, log: Arc<Log>, leader_id: i32, leader_epoch: i32, metrics: Arc<TopicMetrics>) -> Self {
+    pub(crate) fn new(
+        topic_id: Uuid,
+        log: Arc<Log>,
+        leader_id: i32,
+        leader_epoch: i32,
+        metrics: TopicMetrics,
+    ) -> Self {
         let end = log.end_offset();
         log.set_high_watermark(end);
         Self {
@@ -162,7 +168,12 @@ impl Partition {
 
     /// Whole batches from the one that holds `offset`, up to the high watermark; `None` when there is
     /// nothing yet or it does not fit.
-    pub(crate) fn read(&self, offset: i64, max_bytes: usize, min_one_batch: bool) -> Result<Option<Slice>, Failure> {
+    pub(crate) fn read(
+        &self,
+        offset: i64,
+        max_bytes: usize,
+        min_one_batch: bool,
+    ) -> Result<Option<Slice>, Failure> {
         let upper_bound = self.high_watermark();
         let request = ReadRequest { offset, max_bytes, upper_bound, min_one_batch };
         let found = self.log.read(&request).map_err(|error| self.failed(error))?;

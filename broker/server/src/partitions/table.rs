@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
 use imbl::HashMap;
-use millrace_log::{LogConfig, LogError, LogManager, TopicPartition};
+use millrace_log::{Log, LogConfig, LogError, LogManager, TopicPartition, WantedLog};
 use millrace_protocol::Uuid;
 use parking_lot::Mutex;
 
@@ -36,6 +36,32 @@ struct Table {
     names: HashMap<Uuid, Arc<str>>,
 }
 
+impl Placement {
+    fn partition(&self) -> TopicPartition {
+        TopicPartition::new(&*self.topic, self.index)
+    }
+
+    fn wanted_log(&self) -> WantedLog {
+        WantedLog { partition: self.partition(), topic_id: self.topic_id, config: Arc::clone(&self.config) }
+    }
+
+    fn follow(&self, partition: &Partition) -> Result<(), LogError> {
+        partition.log().update_config(Arc::clone(&self.config));
+        partition.lead(self.leader_id, self.leader_epoch)
+    }
+}
+
+impl Table {
+    fn find(&self, placement: &Placement) -> Option<&Arc<Partition>> {
+        self.by_name.get(&placement.topic)?.get(&placement.index)
+    }
+
+    fn insert(&mut self, placement: &Placement, partition: Arc<Partition>) {
+        self.by_name.entry(Arc::clone(&placement.topic)).or_default().insert(placement.index, partition);
+        self.names.insert(placement.topic_id, Arc::clone(&placement.topic));
+    }
+}
+
 /// The partitions of this broker.
 #[derive(Debug)]
 pub(crate) struct Partitions {
@@ -57,7 +83,14 @@ pub(crate) struct Directory {
 
 impl Partitions {
     pub(crate) fn new(logs: Arc<LogManager>, metrics: Arc<Metrics>, parked_max: usize) -> Arc<Self> {
-        Arc::new(Self { logs, metrics, table: ArcSwap::default(), changing: Mutex::new(()), parked: Arc::default(), parked_max })
+        Arc::new(Self {
+            logs,
+            metrics,
+            table: ArcSwap::default(),
+            changing: Mutex::new(()),
+            parked: Arc::default(),
+            parked_max,
+        })
     }
 
     pub(crate) fn get(&self, topic: &str, index: i32) -> Option<Arc<Partition>> {
@@ -82,7 +115,8 @@ impl Partitions {
     pub(crate) fn directories(&self) -> Vec<Directory> {
         let all = self.all();
         let directories = self.logs.dirs().into_iter().map(|path| {
-            let partitions = all.iter().filter(|partition| partition.log().dir().starts_with(&path)).cloned().collect();
+            let partitions =
+                all.iter().filter(|partition| partition.log().dir().starts_with(&path)).cloned().collect();
             Directory { path, partitions }
         });
         directories.collect()
@@ -94,28 +128,35 @@ impl Partitions {
         let _changing = self.changing.lock();
         let mut table = Table::clone(&self.table.load());
         let mut failed = Vec::new();
-        for placement in placements {
-            if let Err(error) = self.place_one(&mut table, placement) {
-                failed.push((TopicPartition::new(&*placement.topic, placement.index), error));
+        let (here, absent): (Vec<_>, Vec<_>) =
+            placements.iter().partition(|placement| table.find(placement).is_some());
+        for placement in here {
+            if let Some(Err(error)) = table.find(placement).map(|partition| placement.follow(partition)) {
+                failed.push((placement.partition(), error));
+            }
+        }
+        let wanted: Vec<_> = absent.iter().map(|placement| placement.wanted_log()).collect();
+        let logs = self.logs.create_all(&wanted, crate::clock::now_ms());
+        for (placement, log) in absent.into_iter().zip(logs) {
+            match log.and_then(|log| self.adopt(placement, log)) {
+                Ok(partition) => table.insert(placement, partition),
+                Err(error) => failed.push((placement.partition(), error)),
             }
         }
         self.table.store(Arc::new(table));
         failed
     }
 
-    fn place_one(&self, table: &mut Table, placement: &Placement) -> Result<(), LogError> {
-        let Placement { topic, topic_id, index, leader_id, leader_epoch, config } = placement;
-        if let Some(partition) = table.by_name.get(topic).and_then(|topic| topic.get(index)) {
-            partition.log().update_config(Arc::clone(config));
-            return partition.lead(*leader_id, *leader_epoch);
-        }
-        let log = self.logs.create(&TopicPartition::new(&**topic, *index), *topic_id, Arc::clone(config), crate::clock::now_ms())?;
-        log.assign_epoch(*leader_epoch)?;
-        let metrics = self.metrics.topic(topic);
-        let partition = Arc::new(Partition::new(*topic_id, log, *leader_id, *leader_epoch, metrics));
-        table.by_name.entry(Arc::clone(topic)).or_default().insert(*index, partition);
-        table.names.insert(*topic_id, Arc::clone(topic));
-        Ok(())
+    fn adopt(&self, placement: &Placement, log: Arc<Log>) -> Result<Arc<Partition>, LogError> {
+        log.assign_epoch(placement.leader_epoch)?;
+        let metrics = self.metrics.topic(&placement.topic);
+        Ok(Arc::new(Partition::new(
+            placement.topic_id,
+            log,
+            placement.leader_id,
+            placement.leader_epoch,
+            metrics,
+        )))
     }
 
     /// Takes a topic's partitions out of service and their logs away. Blocks on the disk.

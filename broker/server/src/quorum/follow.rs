@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use millrace_log::config::{
-    CleanupPolicy, CompactionConfig, CompressionPolicy, FlushConfig, MessageConfig, ProducerConfig, RetentionConfig,
-    SegmentConfig,
+    CleanupPolicy, CompactionConfig, CompressionPolicy, FlushConfig, MessageConfig, ProducerConfig,
+    RetentionConfig, SegmentConfig,
 };
 use millrace_log::{LogConfig, LogError, TopicPartition};
 use millrace_metadata::config::{CompressionType, TimestampType, TopicConfig};
@@ -32,7 +32,8 @@ impl Follower {
     /// Brings up everything that the image places here. Blocks on the disk.
     pub(super) fn start(&self, image: &ClusterImage) {
         self.config.follow(image);
-        let placements: Vec<_> = image.topics.iter().flat_map(|topic| self.placements(image, topic, None)).collect();
+        let placements: Vec<_> =
+            image.topics.iter().flat_map(|topic| self.placements(image, topic, None)).collect();
         report(self.partitions.place(&placements));
     }
 
@@ -51,7 +52,11 @@ impl Follower {
             }
         }
         report(self.partitions.place(&placements));
-        for topic in image.topics.iter().filter(|topic| delta.broker_configs || delta.topic_configs.contains(&*topic.name)) {
+        for topic in image
+            .topics
+            .iter()
+            .filter(|topic| delta.broker_configs || delta.topic_configs.contains(&*topic.name))
+        {
             self.partitions.configure(&topic.name, &self.log_config(image, &topic.name));
         }
     }
@@ -65,7 +70,8 @@ impl Follower {
     ) -> impl Iterator<Item = Placement> + 'a {
         let config = self.log_config(image, &topic.name);
         let here = topic.partitions.iter().filter(move |(index, partition)| {
-            partition.replicas.contains(&self.node_id) && changed.is_none_or(|changed| changed.contains(index))
+            partition.replicas.contains(&self.node_id)
+                && changed.is_none_or(|changed| changed.contains(index))
         });
         here.map(move |(index, partition)| Placement {
             topic: Arc::clone(&topic.name),
@@ -99,7 +105,8 @@ fn report(failed: Vec<(TopicPartition, LogError)>) {
 fn to_log_config(topic: &TopicConfig, producers: ProducerConfig) -> LogConfig {
     let ms = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
     let limit = |limit: Option<u64>| limit.map_or(-1, ms);
-    let (segment, retention, cleanup, message) = (&topic.segment, &topic.retention, &topic.cleanup, &topic.message);
+    let (segment, retention, cleanup, message) =
+        (&topic.segment, &topic.retention, &topic.cleanup, &topic.message);
     LogConfig {
         segment: SegmentConfig {
             bytes: segment.bytes,

@@ -10,8 +10,12 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use millrace_log::LogError;
+use millrace_metadata::RecordDecodeError;
+use millrace_metadata::controller::{
+    ControllerSettings, Decision, Registration, found_cluster, register_broker,
+};
 use millrace_metadata::image::{ClusterImage, ImageDelta, ReplayError};
-use millrace_metadata::{MetadataRecord, RecordDecodeError};
+use millrace_protocol::ErrorCode;
 use millrace_protocol::records::RecordsError;
 use millrace_protocol::wire::EncodeError;
 use tokio::sync::{Mutex, watch};
@@ -42,16 +46,19 @@ pub(crate) enum QuorumError {
 }
 
 impl QuorumError {
+    /// What clients are told whose change could not be committed.
+    pub(crate) fn code(&self) -> ErrorCode {
+        match self {
+            Self::Log(_) | Self::Snapshot { .. } => ErrorCode::KAFKA_STORAGE_ERROR,
+            Self::Batch(_) | Self::Record { .. } | Self::Replay(_) | Self::Encode(_) => {
+                ErrorCode::UNKNOWN_SERVER_ERROR
+            }
+        }
+    }
+
     fn snapshot(path: &Path, error: &std::io::Error) -> Self {
         Self::Snapshot { path: path.display().to_string(), reason: error.to_string() }
     }
-}
-
-/// What a decision comes to: records to commit, and what to tell the asker once they are.
-#[derive(Debug)]
-pub(crate) struct Decision<T> {
-    pub(crate) records: Vec<MetadataRecord>,
-    pub(crate) reply: T,
 }
 
 /// The newest image, for everybody who reads.
@@ -88,13 +95,32 @@ struct Writer {
 }
 
 impl Quorum {
-    /// Reads the metadata of `log_dir` and makes the partitions follow it. Blocks on the disk.
-    pub(crate) fn open(log_dir: &Path, cluster_id: &str, follower: Follower) -> Result<Arc<Self>, QuorumError> {
+    /// Reads the metadata of `log_dir`, founds the cluster where there is none yet, registers this
+    /// broker, and makes the partitions follow. Blocks on the disk.
+    pub(crate) fn open(
+        log_dir: &Path,
+        cluster_id: &str,
+        registration: &Registration,
+        settings: &ControllerSettings<'_>,
+        follower: Follower,
+    ) -> Result<Arc<Self>, QuorumError> {
         let store = Store::open(log_dir, now_ms())?;
         let mut image = ClusterImage::new(cluster_id);
+        let mut delta = ImageDelta::default();
         for (_, record) in store.load()? {
-            image.replay(&record, &mut ImageDelta::default())?;
+            image.replay(&record, &mut delta)?;
         }
+        let mut records = found_cluster(&image);
+        for record in &records {
+            image.replay(record, &mut delta)?;
+        }
+        let next_offset = store.end_offset() + records.len() as i64;
+        let registered = register_broker(&image, registration, settings, next_offset);
+        for record in &registered.records {
+            image.replay(record, &mut delta)?;
+        }
+        records.extend(registered.records);
+        store.append(&records, now_ms())?;
         follower.start(&image);
         let (offset, _) = watch::channel(store.end_offset());
         let image = Arc::new(ArcSwap::from_pointee(image));
@@ -105,21 +131,29 @@ impl Quorum {
         MetadataView { image: Arc::clone(&self.image), offset: self.offset.subscribe() }
     }
 
-    /// Runs `decide` on the newest image, commits its records, and only then gives its reply. By then
+    /// Runs `decide` on the newest image and the offset that its first record will have, commits its
+    /// records, and only then gives its reply. By then
     /// the partitions have followed: a topic that was created has leaders, one that was deleted is gone.
     ///
     /// # Errors
     /// [`QuorumError`]: nothing was committed, and the image is what it was.
-    pub(crate) async fn propose<T>(&self, decide: impl FnOnce(&ClusterImage, i64) -> Decision<T>) -> Result<T, QuorumError> {
+    pub(crate) async fn propose<T>(
+        &self,
+        decide: impl FnOnce(&ClusterImage, i64) -> Decision<T>,
+    ) -> Result<T, QuorumError> {
         let mut writer = self.writer.lock().await;
         // Decisions are rare, and each ends with a sync of the disk: the other tasks of this worker go
         // elsewhere meanwhile.
         tokio::task::block_in_place(|| self.commit(&mut writer, decide))
     }
 
-    fn commit<T>(&self, writer: &mut Writer, decide: impl FnOnce(&ClusterImage, i64) -> Decision<T>) -> Result<T, QuorumError> {
+    fn commit<T>(
+        &self,
+        writer: &mut Writer,
+        decide: impl FnOnce(&ClusterImage, i64) -> Decision<T>,
+    ) -> Result<T, QuorumError> {
         let before = self.image.load_full();
-        let Decision { records, reply } = decide(&before, now_ms());
+        let Decision { records, reply } = decide(&before, writer.store.end_offset());
         if records.is_empty() {
             return Ok(reply);
         }

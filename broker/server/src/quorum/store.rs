@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use millrace_log::disk::{Disk, OsDisk, read_file, write_file_atomically};
-use millrace_log::{AppendOptions, FilePool, Log, LogConfig, LogError, OpenLog, Origin, ReadRequest, TopicPartition};
+use millrace_log::{
+    AppendOptions, FilePool, Log, LogConfig, LogError, OpenLog, Origin, ReadRequest, TopicPartition,
+};
 use millrace_metadata::MetadataRecord;
 use millrace_metadata::image::CLUSTER_METADATA_TOPIC;
 use millrace_protocol::records::{BatchBuilder, BatchOptions, Batches};
@@ -54,6 +56,7 @@ impl Store {
             recovery_point: 0,
             log_start_offset: newest.as_ref().map_or(0, |(offset, _)| *offset),
             high_watermark: 0,
+            cleaned_to: 0,
             clean: false,
             now_ms,
         };
@@ -68,13 +71,19 @@ impl Store {
         let mut stored = Vec::new();
         let mut from = self.log.start_offset();
         if let Some((offset, path)) = newest_snapshot(self.pool.disk(), self.log.dir())? {
-            let bytes = read_file(self.pool.disk(), &path).map_err(|error| QuorumError::snapshot(&path, &error))?;
+            let bytes =
+                read_file(self.pool.disk(), &path).map_err(|error| QuorumError::snapshot(&path, &error))?;
             // In a snapshot offsets only count: its records all stand for the one before its end.
             decode(bytes.into(), |_| offset - 1, &mut stored)?;
             from = from.max(offset);
         }
         while from < self.log.end_offset() {
-            let request = ReadRequest { offset: from, max_bytes: READ_BYTES, upper_bound: i64::MAX, min_one_batch: true };
+            let request = ReadRequest {
+                offset: from,
+                max_bytes: READ_BYTES,
+                upper_bound: i64::MAX,
+                min_one_batch: true,
+            };
             let bytes = self.log.read(&request)?.read_to_bytes()?;
             let next = decode(bytes, |offset| offset, &mut stored)?;
             if next <= from {
@@ -151,7 +160,11 @@ fn encode(records: &[MetadataRecord], base_offset: i64, now_ms: i64) -> Result<B
 }
 
 /// Appends the records of `bytes` to `stored`; returns the offset after the last.
-fn decode(bytes: Bytes, offset_of: impl Fn(i64) -> i64, stored: &mut Vec<Stored>) -> Result<i64, QuorumError> {
+fn decode(
+    bytes: Bytes,
+    offset_of: impl Fn(i64) -> i64,
+    stored: &mut Vec<Stored>,
+) -> Result<i64, QuorumError> {
     let mut next = -1;
     for batch in Batches::new(bytes).whole() {
         let batch = batch?;
@@ -163,7 +176,8 @@ fn decode(bytes: Bytes, offset_of: impl Fn(i64) -> i64, stored: &mut Vec<Stored>
             let record = record?;
             let value = record.value.unwrap_or_default();
             let offset = record.offset;
-            let decoded = MetadataRecord::decode(value).map_err(|reason| QuorumError::Record { offset, reason })?;
+            let decoded =
+                MetadataRecord::decode(value).map_err(|reason| QuorumError::Record { offset, reason })?;
             stored.push((offset_of(offset), decoded));
         }
     }
