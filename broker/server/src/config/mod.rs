@@ -16,5 +16,5 @@ pub(crate) use explain::{explain, list};
 pub(crate) use inputs::Inputs;
 pub(crate) use listeners::Listener;
 pub(crate) use live::LiveConfig;
-pub(crate) use place::{Notice, Refused};
+pub(crate) use place::Notice;
 pub(crate) use server::{GroupsConfig, LimitsConfig, ServerConfig, SocketConfig};
