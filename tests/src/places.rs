@@ -9,14 +9,14 @@ pub fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the repository").to_owned()
 }
 
-/// The binary under test: `MILLRACE_BIN`, or what was built last.
+/// The binary under test: `MILLRACE_BIN` (a relative one is the repository's), or what was built last.
 ///
 /// # Panics
 /// When there is none: a test that cannot run must not pass.
 #[must_use]
 pub fn millrace() -> PathBuf {
     if let Some(path) = env::var_os("MILLRACE_BIN") {
-        return path.into();
+        return repository().join(path);
     }
     let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository().join("target"), PathBuf::from);
     let built = ["debug", "release"].map(|profile| target.join(profile).join("millrace"));

@@ -9,7 +9,7 @@ TESTS = Path(__file__).resolve().parents[2]
 REPOSITORY = TESTS.parent
 CACHE = Path(os.environ.get("MILLRACE_TESTS_CACHE") or REPOSITORY / "target" / "tests-cache")
 OUTPUT = REPOSITORY / "target" / "tests-output"
-MILLRACE = Path(os.environ.get("MILLRACE_BIN") or REPOSITORY / "target" / "release" / "millrace")
+MILLRACE = REPOSITORY / (os.environ.get("MILLRACE_BIN") or "target/release/millrace")
 
 
 def kafka_libs() -> Path:

@@ -33,7 +33,6 @@ pub(super) const CASES: &[Case] = &[
     ("fetch: an offset beyond all", |c| fetched(c, &fetch_request(STILL, i64::MAX, 1 << 20))),
     ("fetch: less than a batch", |c| fetched(c, &fetch_request(STILL, 0, 1))),
     ("fetch: no bytes", |c| fetched(c, &fetch_request(STILL, 0, 0))),
-    ("fetch: a negative number of bytes", |c| fetched(c, &fetch_request(STILL, 0, -1))),
     ("fetch: two gigabytes", |c| fetched(c, &fetch_request(STILL, 0, i32::MAX))),
     ("fetch: a topic that is not there", |c| fetched(c, &fetch_request("absent", 0, 1000))),
     ("fetch: a bad topic name", |c| fetched(c, &fetch_request("a b", 0, 1000))),

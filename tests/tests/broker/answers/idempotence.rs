@@ -2,8 +2,8 @@
 
 use millrace_protocol::messages::describe_producers::{DescribeProducersRequest, TopicRequest};
 use millrace_protocol::messages::init_producer_id::InitProducerIdRequest;
-use millrace_tests::Connection;
 use millrace_tests::records::{idempotent_batch, produce};
+use millrace_tests::{Connection, until};
 
 use super::Case;
 use super::topics::create;
@@ -57,8 +57,12 @@ pub(super) const CASES: &[Case] = &[
     ("describe producers: a bad name", |c| described(c, "a b", 0, 0)),
 ];
 
+/// A new producer id. Kafka has none to give for a moment after its start.
 fn producer_id(connection: &mut Connection) -> i64 {
-    connection.ask(&InitProducerIdRequest::default(), 4).producer_id
+    until("there are producer ids", || {
+        let answer = connection.ask(&InitProducerIdRequest::default(), 4);
+        answer.error_code.is_ok().then_some(answer.producer_id)
+    })
 }
 
 /// Appends batches, as (epoch, first sequence, records), and shows each one's answer.

@@ -31,7 +31,6 @@ pub(super) const CASES: &[Case] = &[
         let answer = c.ask(&ProduceRequest { acks: 1, ..Default::default() }, PRODUCE_VERSION);
         format!("{} topics", answer.responses.len())
     }),
-    ("produce: null records", |c| patient(c, &produce_request(PRESENT, 0, 1, None))),
     ("produce: empty records", |c| patient(c, &produce_request(PRESENT, 0, 1, Some(Bytes::new())))),
     ("produce: a corrupt checksum", |c| changed(c, |bytes| bytes[17] ^= 1)),
     ("produce: a corrupt record", |c| changed(c, |bytes| *bytes.last_mut().unwrap() ^= 1)),
@@ -62,7 +61,6 @@ pub(super) const CASES: &[Case] = &[
     ("produce: a negative last offset", |c| {
         signed(c, |bytes| bytes[23..27].copy_from_slice(&(-1_i32).to_be_bytes()))
     }),
-    ("produce: a codec that nobody knows", |c| signed(c, |bytes| bytes[22] |= 5)),
     ("produce: a control batch", |c| {
         let options = BatchOptions { control: true, ..Default::default() };
         patient(c, &produce_request(PRESENT, 0, 1, Some(build(options, &[b"x"]))))
@@ -75,11 +73,11 @@ pub(super) const CASES: &[Case] = &[
     ("produce: above max.message.bytes of the topic", |c| {
         create_configured(c, "small-messages", &[("max.message.bytes", "1000")]);
         let request = produce_request("small-messages", 0, 1, Some(batch(&[&[b'x'; 1100]])));
-        produced(c, &request)
+        patient(c, &request)
     }),
     ("produce: above the default max.message.bytes", |c| {
         let request = produce_request(PRESENT, 0, 1, Some(batch(&[&vec![b'x'; 1_100_000]])));
-        produced(c, &request)
+        patient(c, &request)
     }),
     ("produce: no key on a compacted topic", |c| {
         create_configured(c, "compacted", &[("cleanup.policy", "compact")]);

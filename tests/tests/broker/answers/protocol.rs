@@ -60,14 +60,6 @@ pub(super) const CASES: &[Case] = &[
         c.send_body(ApiKey::Metadata.number(), 4, 1, &body);
         end_of(c)
     }),
-    ("protocol: a string that is not UTF-8", |c| {
-        let mut body = BytesMut::new();
-        body.put_i32(1);
-        body.put_i16(2);
-        body.put_slice(&[0xc3, 0x28, 0]);
-        c.send_body(ApiKey::Metadata.number(), 4, 1, &body);
-        metadata_or_end(c)
-    }),
     ("protocol: a body that is cut", |c| {
         c.send_body(ApiKey::FindCoordinator.number(), 0, 1, &[0]);
         end_of(c)
