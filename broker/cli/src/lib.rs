@@ -5,10 +5,12 @@
 mod admin;
 mod io;
 mod kafka;
+mod people;
 mod signals;
 
 pub use io::{Captured, Io};
 pub use kafka::Tool;
+pub use people::PeopleCommand;
 
 /// Runs one of Kafka's tools to its end, with the arguments behind its name, and gives the exit status.
 pub async fn run_tool(tool: Tool, arguments: &[String], io: &mut Io) -> u8 {

@@ -27,7 +27,7 @@ mod throwable;
 mod topics;
 mod usage;
 
-pub(crate) use properties::{Properties, load as load_properties};
+pub(crate) use properties::{Properties, load as load_properties, parse as parse_properties};
 pub(crate) use throwable::Throwable;
 
 use crate::io::Io;

@@ -1,0 +1,205 @@
+//! A cluster that a command talks to, and the questions that many commands have in common. Fails at once
+//! where nothing listens, and knows the nearest name of a topic or group that does not exist.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use millrace_client::{
+    Admin, Client, ClientConfig, ClientError, ClusterView, IsolationLevel, ListGroupsOptions, OffsetSpec,
+    TopicPartition, TopicScope, TopicView,
+};
+use millrace_protocol::ErrorCode;
+
+use super::failure::Failure;
+use crate::kafka::{Properties, parse_properties};
+
+/// Names further away than this (Jaro-Winkler) are not worth suggesting.
+const SIMILAR_ENOUGH: f64 = 0.75;
+
+/// Where and how to connect.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ConnectionArgs {
+    /// Brokers to start from
+    #[arg(short, long, value_name = "HOST:PORT,...", env = "MILLRACE_BOOTSTRAP_SERVER", global = true)]
+    #[arg(default_value = "127.0.0.1:9092", hide_env_values = true, help_heading = "Connection")]
+    pub(crate) bootstrap_server: String,
+    /// Properties of Kafka's clients, from a file
+    #[arg(long, value_name = "FILE", global = true, help_heading = "Connection")]
+    pub(crate) command_config: Option<PathBuf>,
+}
+
+impl ConnectionArgs {
+    /// The properties: those of the file, and where to connect.
+    pub(crate) fn properties(&self) -> Result<Properties, Failure> {
+        let mut properties = match &self.command_config {
+            None => Properties::new(),
+            Some(path) => {
+                let text = std::fs::read_to_string(path).map_err(|error| Failure::file(path, &error))?;
+                parse_properties(&text)
+            }
+        };
+        properties.insert("bootstrap.servers".to_owned(), self.bootstrap_server.clone());
+        Ok(properties)
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Session {
+    admin: Admin,
+    properties: Properties,
+}
+
+impl Session {
+    /// Connects.
+    pub(crate) async fn open(args: &ConnectionArgs) -> Result<Self, Failure> {
+        let properties = args.properties()?;
+        let client = Client::new(ClientConfig::from_properties(properties.clone())?)?;
+        // One attempt, where every later call would try for a minute: a person wants to know at once.
+        client.metadata(TopicScope::None).await?;
+        Ok(Self { admin: Admin::new(client), properties })
+    }
+
+    /// Typed calls.
+    pub(crate) fn admin(&self) -> &Admin {
+        &self.admin
+    }
+
+    /// The client underneath.
+    pub(crate) fn client(&self) -> &Client {
+        self.admin.client()
+    }
+
+    /// Settings for producers and consumers beside this session.
+    pub(crate) fn properties(&self) -> Properties {
+        self.properties.clone()
+    }
+
+    /// The cluster with all topics.
+    pub(crate) async fn everything(&self) -> Result<Arc<ClusterView>, Failure> {
+        Ok(self.client().metadata(TopicScope::All).await?)
+    }
+
+    /// A topic that exists.
+    pub(crate) async fn topic(&self, name: &str) -> Result<TopicView, Failure> {
+        let found = self.admin.describe_topics(vec![name.to_owned()]).await?;
+        let Some((_, found)) = found.into_iter().next() else { return Err(self.no_topic(name).await) };
+        match found {
+            Ok(topic) => Ok(topic),
+            Err(error) => Err(self.about_topic(name, error).await),
+        }
+    }
+
+    /// Topics that exist, in the order given.
+    pub(crate) async fn topics(&self, names: &[String]) -> Result<Vec<TopicView>, Failure> {
+        let mut topics = Vec::with_capacity(names.len());
+        for name in names {
+            topics.push(self.topic(name).await?);
+        }
+        Ok(topics)
+    }
+
+    /// An error about a topic: one that does not exist gets the nearest name.
+    pub(crate) async fn about_topic(&self, name: &str, error: ClientError) -> Failure {
+        match error.code() {
+            Some(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION) => self.no_topic(name).await,
+            _ => error.into(),
+        }
+    }
+
+    async fn no_topic(&self, name: &str) -> Failure {
+        let failure = Failure::new(format!("there is no topic '{name}'"));
+        let names: Vec<String> = match self.admin.list_topics().await {
+            Ok(topics) => topics.into_iter().map(|topic| topic.name).collect(),
+            Err(_) => return failure,
+        };
+        match nearest(name, names.iter().map(String::as_str)) {
+            Some(near) => failure.hint(format!("did you mean '{near}'?")),
+            None if names.is_empty() => {
+                failure.hint(format!("there are none at all; `millrace topics create {name}` makes it"))
+            }
+            None => failure.hint("`millrace topics list` shows those that exist"),
+        }
+    }
+
+    /// A group that does not exist, with the nearest name.
+    pub(crate) async fn no_group(&self, name: &str) -> Failure {
+        let failure = Failure::new(format!("there is no group '{name}'"));
+        let groups = match self.admin.list_groups(ListGroupsOptions::default()).await {
+            Ok(listings) => listings.groups,
+            Err(_) => return failure,
+        };
+        match nearest(name, groups.iter().map(|group| group.group.as_str())) {
+            Some(near) => failure.hint(format!("did you mean '{near}'?")),
+            None => failure.hint("`millrace groups list` shows those that exist"),
+        }
+    }
+
+    /// Looks up one offset of each partition. Partitions that cannot answer (no leader) are left out.
+    pub(crate) async fn offsets(
+        &self,
+        partitions: &[TopicPartition],
+        spec: OffsetSpec,
+    ) -> Result<BTreeMap<TopicPartition, i64>, Failure> {
+        let wanted = partitions.iter().map(|partition| (partition.clone(), spec)).collect();
+        let found = self.admin.list_offsets(wanted, IsolationLevel::ReadUncommitted).await?;
+        Ok(found
+            .into_iter()
+            .filter_map(|(partition, listed)| Some((partition, listed.ok()?.offset)))
+            .collect())
+    }
+
+    /// Bytes of each partition on its leader's disk; empty where brokers do not tell.
+    pub(crate) async fn sizes(&self, topics: &[TopicView]) -> BTreeMap<TopicPartition, i64> {
+        let mut leaders = BTreeMap::new();
+        for topic in topics {
+            for partition in &topic.partitions {
+                let name = TopicPartition::new(Arc::clone(&topic.name), partition.partition);
+                leaders.insert(name, partition.leader);
+            }
+        }
+        let Ok(brokers) = self.admin.describe_log_dirs(Vec::new()).await else { return BTreeMap::new() };
+        let mut sizes = BTreeMap::new();
+        for (broker, dirs) in brokers {
+            for replica in dirs.into_iter().flatten().flat_map(|dir| dir.replicas) {
+                if !replica.is_future && leaders.get(&replica.partition) == Some(&Some(broker)) {
+                    sizes.insert(replica.partition, replica.size_bytes);
+                }
+            }
+        }
+        sizes
+    }
+}
+
+/// The partitions of a topic by name.
+pub(crate) fn partitions_of(topic: &TopicView) -> Vec<TopicPartition> {
+    let numbers = topic.partitions.iter().map(|partition| partition.partition);
+    numbers.map(|number| TopicPartition::new(Arc::clone(&topic.name), number)).collect()
+}
+
+/// The name most like `name`, if any is like it.
+pub(crate) fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let likeness = |other: &str| strsim::jaro_winkler(&name.to_lowercase(), &other.to_lowercase());
+    names
+        .into_iter()
+        .map(|other| (likeness(other), other))
+        .filter(|(likeness, _)| *likeness >= SIMILAR_ENOUGH)
+        .max_by(|(left, _), (right, _)| left.total_cmp(right))
+        .map(|(_, other)| other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_name_is_near() {
+        let names = ["orders", "payments", "orders-dead"];
+        assert_eq!(nearest("ordesr", names), Some("orders"));
+        assert_eq!(nearest("Orders", names), Some("orders"));
+        assert_eq!(nearest("payment", names), Some("payments"));
+        assert_eq!(nearest("xyz", names), None);
+    }
+}
