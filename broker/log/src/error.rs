@@ -14,6 +14,17 @@ pub enum LogError {
     /// The batch is intact but breaks a rule (no key on a compacted topic). Kafka: INVALID_RECORD.
     #[error("invalid record: {0}")]
     InvalidRecord(String),
+    /// Single records break a rule: INVALID_TIMESTAMP if a timestamp is among what is wrong, or else
+    /// INVALID_RECORD. Kafka: `RecordValidationException` (KIP-467).
+    #[error("{}", refusal(*timestamps, *count, records))]
+    RefusedRecords {
+        /// A timestamp is out of bounds.
+        timestamps: bool,
+        /// How many records are at fault.
+        count: usize,
+        /// The first of them: position in the batch, and what is wrong.
+        records: Vec<(i32, String)>,
+    },
     /// A codec or format that cannot be stored here. Kafka: UNSUPPORTED_COMPRESSION_TYPE.
     #[error("unsupported compression: {0}")]
     UnsupportedCompression(String),
@@ -116,6 +127,21 @@ pub enum LogError {
         /// The directory.
         path: PathBuf,
     },
+}
+
+/// Kafka's words (`LogValidator.processRecordErrors`).
+fn refusal(timestamps: bool, count: usize, records: &[(i32, String)]) -> String {
+    if timestamps {
+        return "One or more records have been rejected due to invalid timestamp".to_owned();
+    }
+    let first = records.iter().take(3);
+    let shown: Vec<_> =
+        first.map(|(index, text)| format!("RecordError(batchIndex={index}, message='{text}')")).collect();
+    format!(
+        "One or more records have been rejected due to {count} record errors in total, and only showing the \
+         first three errors at most: [{}]",
+        shown.join(", ")
+    )
 }
 
 impl LogError {

@@ -154,6 +154,17 @@ impl<E: Entry> EntryFile<E> {
         self.write_pending(&mut self.state.lock())
     }
 
+    /// As [`EntryFile::persist`], and makes the file when it has no entries: one that is missing is taken
+    /// for lost.
+    pub(crate) fn complete(&self) -> Result<(), LogError> {
+        let mut state = self.state.lock();
+        self.write_pending(&mut state)?;
+        if self.load(&mut state)? == 0 {
+            self.file.writer()?;
+        }
+        Ok(())
+    }
+
     fn write_pending(&self, state: &mut State<E>) -> Result<(), LogError> {
         if state.pending.is_empty() {
             return Ok(());

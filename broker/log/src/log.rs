@@ -13,6 +13,7 @@ mod lookup;
 mod open;
 mod producers;
 mod read;
+mod repair;
 #[cfg(test)]
 mod tests;
 mod trim;

@@ -187,6 +187,11 @@ impl Producers {
         }
     }
 
+    /// Whether as many batches of every producer are known as are ever kept.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.by_id.values().all(|producer| usize::from(producer.count) == BATCHES_KEPT)
+    }
+
     /// Forgets producers that wrote nothing for `expiration_ms`.
     pub(crate) fn expire(&mut self, now_ms: i64, expiration_ms: i64) {
         self.by_id.retain(|_, producer| now_ms.saturating_sub(producer.last_timestamp_ms) < expiration_ms);

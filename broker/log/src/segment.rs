@@ -196,19 +196,24 @@ impl Segment {
     /// How long the segment has been growing at `now_ms`, by the first batch's timestamp if it has one
     /// (Kafka's `LogSegment.timeWaitedForRoll`).
     pub(crate) fn age_ms(&self, now_ms: i64, message_timestamp_ms: i64) -> Result<i64, LogError> {
+        let first_ms = self.first_timestamp_ms()?;
+        Ok(if first_ms >= 0 { message_timestamp_ms - first_ms } else { now_ms - self.created_ms })
+    }
+
+    /// Largest timestamp of the first batch; -1 when there is none.
+    pub(crate) fn first_timestamp_ms(&self) -> Result<i64, LogError> {
         let known = self.times.lock().first_ms;
-        let first_ms = match known {
-            Some(first_ms) => first_ms,
-            None if self.size_bytes() == 0 => -1,
+        match known {
+            Some(first_ms) => Ok(first_ms),
+            None if self.size_bytes() == 0 => Ok(-1),
             None => {
                 let mut scan = Scan::new(&self.log, 0, self.size_bytes(), LOOKUP_WINDOW_BYTES)?;
                 let first = scan.next_header().map_err(|error| error.into_log_error(&self.log))?;
                 let first_ms = first.map_or(-1, |(_, header)| header.max_timestamp);
                 self.times.lock().first_ms = Some(first_ms);
-                first_ms
+                Ok(first_ms)
             }
-        };
-        Ok(if first_ms >= 0 { message_timestamp_ms - first_ms } else { now_ms - self.created_ms })
+        }
     }
 
     /// The time that retention goes by: the largest timestamp, or the file's last change.
@@ -316,8 +321,8 @@ impl Segment {
     /// Completes the time index and writes both indexes, as the segment takes no more batches.
     pub(crate) fn seal(&self) -> Result<(), LogError> {
         self.push_time(self.max_timestamp()?)?;
-        self.index.persist()?;
-        self.time_index.persist()
+        self.index.complete()?;
+        self.time_index.complete()
     }
 
     /// Makes the log file durable.

@@ -11,6 +11,9 @@ use millrace_protocol::records::{
 use crate::LogError;
 use crate::config::{CompressionPolicy, LogConfig};
 
+/// Records of one batch that a refusal names; Kafka names all of them, a million perhaps.
+const TOLD_MAX: usize = 1000;
+
 /// Who appends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
@@ -107,23 +110,25 @@ fn judge(batch: &Batch, options: &AppendOptions, config: &LogConfig) -> Result<(
             return invalid("idempotent batch without a sequence number");
         }
     }
-    if config.message.timestamp_type == TimestampType::CreateTime {
-        if header.attributes.timestamp_type() == TimestampType::LogAppendTime
-            && options.origin == Origin::Client
-        {
-            let (earliest_ms, latest_ms) = timestamp_bounds(options.now_ms, config);
-            return Err(LogError::InvalidTimestamp {
-                timestamp_ms: header.max_timestamp,
-                earliest_ms,
-                latest_ms,
-            });
-        }
-        check_timestamp(header.max_timestamp, options.now_ms, config)?;
+    let creates_time = config.message.timestamp_type == TimestampType::CreateTime;
+    let by_client = options.origin == Origin::Client;
+    if creates_time && by_client && header.attributes.timestamp_type() == TimestampType::LogAppendTime {
+        let text =
+            "Invalid timestamp type in message: Producer should not set timestamp type to LogAppendTime.";
+        return Err(LogError::RefusedRecords {
+            timestamps: true,
+            count: 1,
+            records: vec![(0, text.to_owned())],
+        });
     }
-    let bounded_below = config.message.timestamp_before_max_ms != i64::MAX
-        && config.message.timestamp_type == TimestampType::CreateTime;
-    if (config.retention.policy.compact && !header.attributes.is_control()) || bounded_below {
+    // The header names the latest timestamp: records are looked at only to say which of them are wrong.
+    let too_late = creates_time && check_timestamp(header.max_timestamp, options.now_ms, config).is_err();
+    let bounded_below = creates_time && config.message.timestamp_before_max_ms != i64::MAX;
+    if (config.retention.policy.compact && !header.attributes.is_control()) || bounded_below || too_late {
         judge_records(batch, options, config)?;
+    }
+    if too_late {
+        check_timestamp(header.max_timestamp, options.now_ms, config)?;
     }
     Ok(())
 }
@@ -144,21 +149,33 @@ fn check_timestamp(timestamp_ms: i64, now_ms: i64, config: &LogConfig) -> Result
     Err(LogError::InvalidTimestamp { timestamp_ms, earliest_ms, latest_ms })
 }
 
-/// The rules that need every record: a key where the topic is compacted, a timestamp that is not too old.
+/// The rules that need every record: a key where the topic is compacted, a timestamp within bounds.
 fn judge_records(batch: &Batch, options: &AppendOptions, config: &LogConfig) -> Result<(), LogError> {
+    let wants_keys = config.retention.policy.compact && !batch.header.attributes.is_control();
+    let bounds_times = config.message.timestamp_type == TimestampType::CreateTime;
+    let (earliest_ms, latest_ms) = timestamp_bounds(options.now_ms, config);
     let body = batch.body(config.message.decompressed_max_bytes as usize)?;
-    for record in body.refs() {
+    let (mut timestamps, mut count, mut told) = (false, 0, Vec::new());
+    for (index, record) in (0..).zip(body.refs()) {
         let record = record?;
-        if config.retention.policy.compact && record.key.is_none() && !batch.header.attributes.is_control() {
-            return Err(LogError::InvalidRecord(
-                "compacted topic cannot accept message without key".to_owned(),
-            ));
-        }
-        if config.message.timestamp_type == TimestampType::CreateTime {
-            check_timestamp(record.timestamp_ms, options.now_ms, config)?;
+        let text = if wants_keys && record.key.is_none() {
+            "Compacted topic cannot accept message without key".to_owned()
+        } else if bounds_times && check_timestamp(record.timestamp_ms, options.now_ms, config).is_err() {
+            timestamps = true;
+            format!(
+                "Timestamp {} of message with offset {} is out of range. The timestamp should be within \
+                 [{earliest_ms}, {latest_ms}]",
+                record.timestamp_ms, record.offset
+            )
+        } else {
+            continue;
+        };
+        count += 1;
+        if told.len() < TOLD_MAX {
+            told.push((index, text));
         }
     }
-    Ok(())
+    if count == 0 { Ok(()) } else { Err(LogError::RefusedRecords { timestamps, count, records: told }) }
 }
 
 /// Applies `message.timestamp.type` to a batch's header.

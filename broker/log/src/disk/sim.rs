@@ -128,6 +128,8 @@ struct State {
     locks: BTreeMap<PathBuf, u64>,
     lives: u64,
     now_ms: i64,
+    /// Changes left until everything fails.
+    changes_left: Option<usize>,
 }
 
 /// The disk. Clones share it.
@@ -180,6 +182,18 @@ impl SimDisk {
         self.0.lock().faults.push(Fault { call, path_part: path_part.to_owned(), skip, times, errno });
     }
 
+    /// The machine stops after this many more changes: from then on every call fails and changes nothing,
+    /// until [`SimDisk::crash`] or [`SimDisk::kill`].
+    pub fn halt_after(&self, changes: usize) {
+        self.0.lock().changes_left = Some(changes);
+    }
+
+    /// Whether the machine stopped.
+    #[must_use]
+    pub fn is_halted(&self) -> bool {
+        self.0.lock().changes_left == Some(0)
+    }
+
     /// Forgets all faults, limits and the read-only state.
     pub fn heal(&self) {
         let mut state = self.0.lock();
@@ -226,6 +240,7 @@ impl Dice {
 impl State {
     fn end_process(&mut self) {
         self.lives += 1;
+        self.changes_left = None;
         self.locks.clear();
         let named: std::collections::BTreeSet<u64> =
             self.names.values().chain(self.durable_names.values()).filter_map(|inode| *inode).collect();
@@ -237,6 +252,11 @@ impl State {
     }
 
     fn check(&mut self, call: Call, path: &Path, changes: bool) -> io::Result<()> {
+        match &mut self.changes_left {
+            Some(0) => return Err(io::Error::other("the machine has stopped")),
+            Some(left) if changes => *left -= 1,
+            _ => {}
+        }
         if changes && self.read_only {
             return Err(io::Error::from_raw_os_error(rustix::io::Errno::ROFS.raw_os_error()));
         }
@@ -443,10 +463,11 @@ impl DiskFile for SimFile {
     fn write_all_at(&self, bufs: &mut [IoSlice<'_>], offset: u64) -> io::Result<()> {
         let mut bytes: Vec<u8> = bufs.iter().flat_map(|buf| buf.iter().copied()).collect();
         let mut state = self.living()?;
+        let cannot_begin = state.read_only || state.changes_left == Some(0);
         let mut result = state.check(Call::Write, &self.path, true);
         if result.is_err() {
-            // A write that fails may have begun; on a read-only disk it cannot have.
-            bytes.truncate(if state.read_only { 0 } else { bytes.len() / 2 });
+            // A write that fails may have begun.
+            bytes.truncate(if cannot_begin { 0 } else { bytes.len() / 2 });
         }
         let offset = offset as usize;
         let (used, capacity, now_ms) = (state.used_bytes(), state.capacity_bytes, state.now_ms);

@@ -86,7 +86,8 @@ impl Log {
             {
                 break;
             }
-            overdue |= largest_ms < now_ms.saturating_sub(lag.max_lag_ms);
+            overdue |= lag.max_lag_ms < i64::MAX
+                && (0..now_ms.saturating_sub(lag.max_lag_ms)).contains(&segment.first_timestamp_ms()?);
             dirty_bytes += segment.size_bytes();
             end = next_base;
         }

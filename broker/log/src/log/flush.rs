@@ -1,6 +1,7 @@
 //! Flushing with group commit: of the callers that wait for the disk, one works and the others share what
 //! it did.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use parking_lot::{Condvar, Mutex};
@@ -17,16 +18,22 @@ pub(super) struct FlushGate {
     last_flush_ms: AtomicI64,
     /// Files were made since the directory was last synced.
     new_files: AtomicBool,
+    /// The partition's own directory is new: the one above it has to be synced too.
+    new_dir: AtomicBool,
+    /// A sync failed. The system may have dropped the pages: a sync that succeeds afterwards says nothing.
+    failed: AtomicBool,
 }
 
 impl FlushGate {
-    pub(super) fn new(recovery_point: i64, now_ms: i64) -> Self {
+    pub(super) fn new(recovery_point: i64, new_dir: bool, now_ms: i64) -> Self {
         Self {
             busy: Mutex::new(false),
             done: Condvar::new(),
             recovery_point: AtomicI64::new(recovery_point),
             last_flush_ms: AtomicI64::new(now_ms),
             new_files: AtomicBool::new(true),
+            new_dir: AtomicBool::new(new_dir),
+            failed: AtomicBool::new(false),
         }
     }
 
@@ -62,15 +69,20 @@ impl Log {
                 break;
             }
             self.gate.done.wait(&mut busy);
-            // The pass that ended may have failed: then the log is stopped, and trying again would only
-            // hide that pages were lost.
-            parking_lot::MutexGuard::unlocked(&mut busy, || self.writer.lock().check_running())?;
+        }
+        // Trying again would only hide that pages were lost.
+        if self.gate.failed.load(Ordering::Acquire) {
+            drop(busy);
+            return Err(self
+                .stopped()
+                .unwrap_or_else(|| LogError::Offline("an earlier sync failed".to_owned())));
         }
         *busy = true;
         drop(busy);
         let result = self.flush_all();
         if let Err(error) = &result {
             tracing::error!(partition = %self.partition, %error, "flush failed, the log takes no more appends");
+            self.gate.failed.store(true, Ordering::Release);
             Self::stop(&mut self.writer.lock(), error);
         }
         let mut busy = self.gate.busy.lock();
@@ -110,7 +122,11 @@ impl Log {
             }
         }
         if self.gate.new_files.swap(false, Ordering::AcqRel) {
-            self.pool.disk().sync_dir(&self.dir).map_err(LogError::storage("sync", &self.dir))?;
+            let sync = |dir: &Path| self.pool.disk().sync_dir(dir).map_err(LogError::storage("sync", dir));
+            sync(&self.dir)?;
+            if self.gate.new_dir.swap(false, Ordering::AcqRel) {
+                self.dir.parent().map_or(Ok(()), sync)?;
+            }
         }
         // A truncation meanwhile lowered the end below what was seen.
         if self.view.read().generation == generation { Ok(end_offset) } else { Ok(from.min(end_offset)) }

@@ -1,7 +1,6 @@
 //! Opening: what a stop left behind becomes a log again. After a clean stop that is a listing, a few sizes
 //! and the last batch; otherwise every batch from the recovery point on is read and checked.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
@@ -15,8 +14,8 @@ use super::view::{Cursors, View};
 use super::{Log, Writer};
 use crate::config::LogConfig;
 use crate::epochs::LeaderEpochs;
-use crate::files::{FilePool, remove_if_there};
-use crate::names::{FileKind, Stage, parse_segment_file, segment_file};
+use crate::files::FilePool;
+use crate::names::Stage;
 use crate::producers::Producers;
 use crate::scan::{FULL_WINDOW_BYTES, LOOKUP_WINDOW_BYTES, Scan, ScanError};
 use crate::segment::{Segment, remove_segment};
@@ -46,15 +45,17 @@ pub struct OpenLog {
 }
 
 /// What is being opened.
-struct Opening<'a> {
-    pool: &'a Arc<FilePool>,
-    dir: &'a Path,
-    params: &'a OpenLog,
+pub(super) struct Opening<'a> {
+    pub(super) pool: &'a Arc<FilePool>,
+    pub(super) dir: &'a Path,
+    pub(super) params: &'a OpenLog,
     /// Names in the directory.
-    names: Vec<String>,
-    segments: Vec<Arc<Segment>>,
+    pub(super) names: Vec<String>,
+    pub(super) segments: Vec<Arc<Segment>>,
     epochs: LeaderEpochs,
     end_offset: i64,
+    /// The directory was made just now.
+    is_new: bool,
 }
 
 impl Log {
@@ -65,10 +66,12 @@ impl Log {
     /// [`LogError::Storage`], [`LogError::BadFile`].
     pub fn open(pool: &Arc<FilePool>, params: OpenLog) -> Result<Self, LogError> {
         let (disk, dir) = (pool.disk(), &params.dir);
+        let mut is_new = false;
         let names = match disk.list(dir) {
             Ok(entries) => entries.into_iter().map(|entry| entry.name).collect(),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 disk.create_dir_all(dir).map_err(LogError::storage("create", dir))?;
+                is_new = true;
                 Vec::new()
             }
             Err(error) => return Err(LogError::storage("list", dir)(error)),
@@ -79,8 +82,16 @@ impl Log {
             None
         };
         let epochs = LeaderEpochs::open(disk, dir)?;
-        let mut opening =
-            Opening { pool, dir, params: &params, names, segments: Vec::new(), epochs, end_offset: 0 };
+        let mut opening = Opening {
+            pool,
+            dir,
+            params: &params,
+            names,
+            segments: Vec::new(),
+            epochs,
+            end_offset: 0,
+            is_new,
+        };
         let restored = opening.load()?;
         opening.finish(restored, topic_id)
     }
@@ -114,77 +125,6 @@ impl Opening<'_> {
             return self.begin_at(self.params.log_start_offset, &snapshots);
         }
         Ok(restored)
-    }
-
-    /// Removes what was on its way out, and completes what was on its way in.
-    fn tidy(&mut self) -> Result<(), LogError> {
-        let mut swaps = Vec::new();
-        for name in &self.names {
-            match parse_segment_file(name) {
-                Some((base_offset, FileKind::Log, Stage::Swap)) => swaps.push(base_offset),
-                Some((_, _, Stage::Deleted | Stage::Cleaned)) => {
-                    remove_if_there(self.pool.disk(), &self.dir.join(name))?;
-                }
-                _ => {}
-            }
-        }
-        for &base_offset in &swaps {
-            self.complete_swap(base_offset)?;
-        }
-        if !swaps.is_empty() {
-            let disk = self.pool.disk();
-            let entries = disk.list(self.dir).map_err(LogError::storage("list", self.dir))?;
-            self.names = entries.into_iter().map(|entry| entry.name).collect();
-        }
-        Ok(())
-    }
-
-    /// A crash interrupted compaction after its result was complete: the segments that it was made from go,
-    /// the result takes their place (Kafka's `LogLoader`).
-    fn complete_swap(&self, base_offset: i64) -> Result<(), LogError> {
-        let result = Segment::existing(self.pool, self.dir, base_offset, Stage::Swap, 0, self.params.now_ms);
-        let file = result.log_file();
-        let mut next_offset = base_offset + 1;
-        let mut scan = Scan::new(file, 0, file.len()?, LOOKUP_WINDOW_BYTES)?;
-        while let Some((_, header)) = scan.next_header().map_err(|error| error.into_log_error(file))? {
-            next_offset = next_offset.max(header.next_offset());
-        }
-        for name in &self.names {
-            if let Some((base, FileKind::Log, Stage::Live)) = parse_segment_file(name)
-                && (base_offset..next_offset).contains(&base)
-            {
-                remove_segment(self.pool, self.dir, base, Stage::Live)?;
-            }
-        }
-        tracing::info!(partition = %self.params.partition, base_offset, "completed an interrupted compaction");
-        result.rename(self.dir, Stage::Live)?;
-        result.release();
-        Ok(())
-    }
-
-    fn find_segments(&mut self) -> Result<(), LogError> {
-        let mut bases = BTreeMap::new();
-        for name in &self.names {
-            if let Some((base_offset, FileKind::Log, Stage::Live)) = parse_segment_file(name) {
-                bases.insert(base_offset, ());
-            }
-        }
-        for name in &self.names {
-            if let Some((base_offset, FileKind::Index | FileKind::TimeIndex, Stage::Live)) =
-                parse_segment_file(name)
-                && !bases.contains_key(&base_offset)
-            {
-                remove_if_there(self.pool.disk(), &self.dir.join(name))?;
-            }
-        }
-        for &base_offset in bases.keys() {
-            let path = segment_file(self.dir, base_offset, FileKind::Log, Stage::Live);
-            let size = self.pool.disk().stat(&path).map_err(LogError::storage("stat", &path))?.len;
-            let segment =
-                Segment::existing(self.pool, self.dir, base_offset, Stage::Live, size, self.params.now_ms);
-            self.segments.push(Arc::new(segment));
-        }
-        Ok(())
     }
 
     fn begin_at(&mut self, base_offset: i64, snapshots: &[i64]) -> Result<Restored, LogError> {
@@ -258,7 +198,8 @@ impl Opening<'_> {
             // Segments never overlap. Nor do they leave gaps above the recovery point, unless the leader's
             // log was compacted: then the end of the segment before is lost, and what follows is no log.
             let gap = segment.base_offset() - self.end_offset;
-            if gap < 0 || (gap > 0 && !self.params.config.retention.policy.compact) {
+            let is_lost = gap > 0 && segment.base_offset() > recovery_point;
+            if gap < 0 || (is_lost && !self.params.config.retention.policy.compact) {
                 self.drop_segments(at)?;
                 break;
             }
@@ -378,7 +319,7 @@ impl Opening<'_> {
             epochs: RwLock::new(epochs),
             view: RwLock::new(view),
             cursors: Mutex::default(),
-            gate: FlushGate::new(recovery_point, params.now_ms),
+            gate: FlushGate::new(recovery_point, self.is_new, params.now_ms),
             high_watermark: AtomicI64::new(high_watermark),
         })
     }

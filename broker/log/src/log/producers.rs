@@ -4,6 +4,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use millrace_protocol::records::BatchHeader;
+
 use super::{Log, Writer};
 use crate::LogError;
 use crate::disk::Disk;
@@ -13,8 +15,9 @@ use crate::producers::{Producers, read_snapshot, write_snapshot};
 use crate::scan::{FULL_WINDOW_BYTES, LOOKUP_WINDOW_BYTES, Scan};
 use crate::segment::Segment;
 
-/// How far below a snapshot its producers' older batches are looked for.
+/// How far below a snapshot its producers' older batches are looked for, at most and at a time.
 const BACKFILL_BYTES: u64 = 1 << 20;
+const BACKFILL_STEP_BYTES: u64 = 64 << 10;
 
 impl Log {
     /// Writes the producers' state as of `offset`, which must be the log's end.
@@ -116,23 +119,30 @@ pub(super) fn backfill(
     offset: i64,
 ) -> Result<(), LogError> {
     let before = segments.partition_point(|segment| segment.base_offset() < offset);
-    let mut left = if producers.len() == 0 { 0 } else { BACKFILL_BYTES };
+    let mut left = BACKFILL_BYTES;
     for segment in segments[..before].iter().rev() {
+        if producers.is_complete() {
+            return Ok(());
+        }
         let size = segment.size_bytes();
-        if left == 0 {
-            break;
+        let mut end = segment.locate(offset, size)?.map_or(size, |located| located.position);
+        while end > 0 && left > 0 && !producers.is_complete() {
+            let from = segment.boundary_below(end.saturating_sub(BACKFILL_STEP_BYTES))?;
+            left = left.saturating_sub(end - from);
+            producers.backfill(&headers_between(segment, from, end)?);
+            end = from;
         }
-        let end = segment.locate(offset, size)?.map_or(size, |located| located.position);
-        let from = segment.boundary_below(end.saturating_sub(left))?;
-        left = left.saturating_sub(end - from);
-        let mut headers = Vec::new();
-        let mut scan = Scan::new(segment.log_file(), from, end, LOOKUP_WINDOW_BYTES)?;
-        while let Some((_, header)) =
-            scan.next_header().map_err(|error| error.into_log_error(segment.log_file()))?
-        {
-            headers.push(header);
-        }
-        producers.backfill(&headers);
     }
     Ok(())
+}
+
+fn headers_between(segment: &Arc<Segment>, from: u64, end: u64) -> Result<Vec<BatchHeader>, LogError> {
+    let mut headers = Vec::new();
+    let mut scan = Scan::new(segment.log_file(), from, end, LOOKUP_WINDOW_BYTES)?;
+    while let Some((_, header)) =
+        scan.next_header().map_err(|error| error.into_log_error(segment.log_file()))?
+    {
+        headers.push(header);
+    }
+    Ok(headers)
 }

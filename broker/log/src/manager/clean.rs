@@ -61,7 +61,7 @@ impl LogManager {
                 }
             };
             let worth = cleanable.overdue
-                || cleanable.dirty_ratio_ppm >= config.compaction.min_cleanable_dirty_ratio_ppm;
+                || cleanable.dirty_ratio_ppm > config.compaction.min_cleanable_dirty_ratio_ppm;
             if !worth || cleaner.failed.get(log.partition()) == Some(&cleanable.end) {
                 continue;
             }

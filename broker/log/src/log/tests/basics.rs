@@ -234,7 +234,7 @@ fn times_find_the_first_record_at_or_after_them() {
 #[test]
 fn a_compacted_topic_wants_keys() {
     let log = Bench::with(|config| config.retention.policy.compact = true).open();
-    assert!(matches!(log.try_put(&["no key"]), Err(LogError::InvalidRecord(_))));
+    assert!(matches!(log.try_put(&["no key"]), Err(LogError::RefusedRecords { .. })));
     log.append(keyed_batch(NOW_MS, &[("k", Some("v")), ("k", None)]), &CLIENT).unwrap();
 }
 
