@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use millrace_cli::{Io, PeopleCommand};
 
 /// A message log that speaks the Kafka wire protocol.
 #[derive(Debug, Parser)]
@@ -22,6 +23,8 @@ enum Command {
     Serve(serve::Serve),
     /// Explain the settings of brokers and topics
     Config(config::Config),
+    #[command(flatten)]
+    People(PeopleCommand),
 }
 
 /// Runs the program with its arguments, the first of which is the name it was called by. Exit status
@@ -39,6 +42,9 @@ pub fn run(arguments: Vec<OsString>) -> ExitCode {
     match Arguments::from_arg_matches(&matches) {
         Ok(Arguments { command: Command::Serve(serve) }) => serve.run(),
         Ok(Arguments { command: Command::Config(config) }) => config.run(),
+        Ok(Arguments { command: Command::People(people) }) => {
+            people.run(Arguments::command(), &mut Io::standard()).into()
+        }
         Err(error) => {
             let _closed = error.print().is_err();
             ExitCode::from(2)
