@@ -307,7 +307,22 @@ impl Client {
         scope: &TopicScope,
         create: bool,
     ) -> Result<Arc<ClusterView>, ClientError> {
+        self.refresh_unless(scope, create, |_| false).await
+    }
+
+    /// As `refresh`, unless the view meanwhile became one that `suffices`: many callers who miss the same
+    /// topic ask once.
+    pub(crate) async fn refresh_unless(
+        &self,
+        scope: &TopicScope,
+        create: bool,
+        suffices: impl Fn(&ClusterView) -> bool,
+    ) -> Result<Arc<ClusterView>, ClientError> {
         let _one_at_a_time = self.inner.refreshing.lock().await;
+        let known = self.cluster();
+        if suffices(&known) {
+            return Ok(known);
+        }
         let response = self.ask_any(|version| metadata_request(scope, create, version)).await?;
         ClientError::check(ApiKey::Metadata, response.error_code, "metadata")?;
         let view = Arc::new(self.cluster().updated(response, scope));

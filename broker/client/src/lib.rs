@@ -8,6 +8,7 @@ mod client;
 mod cluster;
 pub mod config;
 mod consumer;
+mod deadline;
 mod error;
 mod group_protocol;
 mod list_offsets;
@@ -25,5 +26,5 @@ pub use consumer::{Consumer, ConsumerRecord, FetchedBatch, Membership, Rebalance
 pub use error::ClientError;
 pub use millrace_protocol::records::{Header, TimestampType};
 pub use net::ApiVersionTable;
-pub use producer::{Delivery, Producer, Record, RecordMetadata};
+pub use producer::{Delivery, Producer, Record, RecordMetadata, partition_for_key};
 pub use topic_partition::{CommittedOffset, IsolationLevel, TopicPartition};

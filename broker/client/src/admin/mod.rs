@@ -71,6 +71,7 @@ impl Admin {
     async fn ask_leaders<R, T>(
         &self,
         partitions: Vec<TopicPartition>,
+        version_min: i16,
         make: impl Fn(&[TopicPartition], i16) -> R,
         read: impl Fn(R::Response) -> Each<TopicPartition, T>,
     ) -> Result<Each<TopicPartition, T>, ClientError>
@@ -87,7 +88,8 @@ impl Admin {
                 answers.put(partition, Err(error));
             }
             for (broker, asked) in routes {
-                let call = self.client.call(Target::Broker(broker));
+                let mut call = self.client.call(Target::Broker(broker));
+                call.exchange.version_min = version_min;
                 match self.client.call_once(&call, |version| make(&asked, version)).await {
                     Ok(response) => {
                         for (partition, result) in read(response) {

@@ -31,10 +31,11 @@ impl Admin {
         let partitions: Vec<TopicPartition> = wanted.iter().map(|(partition, _)| partition.clone()).collect();
         let specs: HashMap<TopicPartition, OffsetSpec> = wanted.into_iter().collect();
         let timeout_ms = self.timeout_ms();
+        let version_min = specs.values().map(|spec| spec.since_version()).max().unwrap_or(0);
         let make = |asked: &[TopicPartition], version| {
             list_offsets_request(asked, &specs, isolation, timeout_ms, version)
         };
-        let results = self.ask_leaders(partitions, make, listed_offsets).await?;
+        let results = self.ask_leaders(partitions, version_min, make, listed_offsets).await?;
         match results.iter().find_map(|(_, result)| match result {
             Err(error @ ClientError::Unsupported { .. }) => Some(error.clone()),
             _ => None,
@@ -67,7 +68,7 @@ impl Admin {
             });
             DeleteRecordsRequest { topics: topics.collect(), timeout_ms }
         };
-        self.ask_leaders(partitions, make, |response| {
+        self.ask_leaders(partitions, 0, make, |response| {
             let mut results = Vec::new();
             for topic in response.topics {
                 let name: Arc<str> = Arc::from(topic.name);
@@ -99,7 +100,7 @@ impl Admin {
             });
             DescribeProducersRequest { topics: topics.collect() }
         };
-        self.ask_leaders(partitions, make, |response| {
+        self.ask_leaders(partitions, 0, make, |response| {
             let mut results = Vec::new();
             for topic in response.topics {
                 let name: Arc<str> = Arc::from(topic.name);

@@ -2,6 +2,7 @@
 //! requests. A single task moves bytes both ways; callers encode and decode in their own. Never knows
 //! what a request means, and never reconnects.
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
@@ -26,8 +27,6 @@ use super::{ApiVersionTable, NodeAddress};
 use crate::config::Sockets;
 use crate::error::ClientError;
 
-/// Frames that wait for the writing half; permits bound them further.
-const OUTGOING_MAX: usize = 64;
 /// Room for requests of ordinary size.
 const REQUEST_BYTES_USUAL: usize = 512;
 
@@ -47,7 +46,7 @@ struct Waiting {
 /// A request whose frame left, in the order of frames.
 struct Unanswered {
     waiting: Waiting,
-    _permit: OwnedSemaphorePermit,
+    permit: OwnedSemaphorePermit,
 }
 
 /// How one request is to be exchanged.
@@ -56,6 +55,8 @@ pub(crate) struct Exchange {
     /// For the answer; when it passes, the connection is closed as Kafka's clients do, because answers
     /// behind the missing one would wait as well.
     pub(crate) timeout: Duration,
+    /// The oldest version that can express the request.
+    pub(crate) version_min: i16,
     /// The newest version that may be used.
     pub(crate) version_max: i16,
     /// Bytes that the request will about take, so that the frame is allocated once.
@@ -64,7 +65,7 @@ pub(crate) struct Exchange {
 
 impl Exchange {
     pub(crate) fn within(timeout: Duration) -> Self {
-        Self { timeout, version_max: i16::MAX, size_hint: REQUEST_BYTES_USUAL }
+        Self { timeout, version_min: 0, version_max: i16::MAX, size_hint: REQUEST_BYTES_USUAL }
     }
 }
 
@@ -87,6 +88,29 @@ impl Drop for Connection {
     }
 }
 
+/// A request that is on its way.
+#[derive(Debug)]
+pub(crate) struct Begun<R> {
+    connection: Arc<Connection>,
+    answered: oneshot::Receiver<Bytes>,
+    version: i16,
+    timeout: Duration,
+    request: PhantomData<fn() -> R>,
+}
+
+impl<R: Request> Begun<R> {
+    /// Waits for the answer.
+    pub(crate) async fn answer(self) -> Result<R::Response, ClientError> {
+        let Self { connection, answered, version, timeout: within, request: _ } = self;
+        let answer = match timeout(within, answered).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => return Err(connection.disconnected(R::API_KEY)),
+            Err(_) => return Err(connection.overdue(R::API_KEY, within)),
+        };
+        connection.decode(R::API_KEY, version, answer)
+    }
+}
+
 /// What a connection is made with.
 #[derive(Debug, Clone)]
 pub(crate) struct ConnectionSettings {
@@ -103,7 +127,8 @@ impl Connection {
         let stream = connect(&node, settings).await?;
         let (reader, writer) = stream.into_split();
         let in_flight_max = settings.in_flight_max.max(1);
-        let (outgoing, to_write) = mpsc::channel(OUTGOING_MAX);
+        // Whoever queues a frame holds a permit: the queue never holds more than there are permits.
+        let (outgoing, to_write) = mpsc::channel(in_flight_max);
         let (written, unanswered) = mpsc::channel(in_flight_max);
         let frame_bytes_max = settings.sockets.frame_bytes_max;
         let name = node.to_string();
@@ -153,9 +178,26 @@ impl Connection {
         options: Exchange,
         make: impl FnOnce(i16) -> R,
     ) -> Result<R::Response, ClientError> {
-        let version = self.version_for(R::API_KEY, options.version_max)?;
+        let version = self.version_for(R::API_KEY, options)?;
         let answer = self.exchange_bytes(R::API_KEY, version, options, &make(version)).await?;
         self.decode(R::API_KEY, version, answer)
+    }
+
+    /// Queues one request at once, behind those queued before; `None` when too many are unanswered.
+    pub(crate) fn try_begin<R: Request>(
+        self: &Arc<Self>,
+        options: Exchange,
+        make: impl FnOnce(i16) -> R,
+    ) -> Option<Result<Begun<R>, ClientError>> {
+        let permit = Arc::clone(&self.in_flight).try_acquire_owned().ok()?;
+        *self.last_used.lock() = Instant::now();
+        let begin = || {
+            let version = self.version_for(R::API_KEY, options)?;
+            let answered = self.queue(R::API_KEY, version, options.size_hint, &make(version), permit)?;
+            let connection = Arc::clone(self);
+            Ok(Begun { connection, answered, version, timeout: options.timeout, request: PhantomData })
+        };
+        Some(begin())
     }
 
     /// Sends one request that the broker does not answer (Produce with `acks=0`); returns when the
@@ -165,12 +207,13 @@ impl Connection {
         options: Exchange,
         make: impl FnOnce(i16) -> R,
     ) -> Result<(), ClientError> {
-        let version = self.version_for(R::API_KEY, options.version_max)?;
+        let version = self.version_for(R::API_KEY, options)?;
         let permit = self.permit(R::API_KEY).await?;
-        let correlation_id = self.next_correlation_id();
-        let frame = self.encode(R::API_KEY, version, correlation_id, options.size_hint, &make(version))?;
-        let outgoing = Outgoing { frame, waiting: None, permit };
-        self.outgoing.send(outgoing).await.map_err(|_| self.disconnected(R::API_KEY))
+        let id = self.next_correlation_id();
+        let frame = self.encode(R::API_KEY, version, id, options.size_hint, &make(version))?;
+        self.outgoing
+            .try_send(Outgoing { frame, waiting: None, permit })
+            .map_err(|_| self.disconnected(R::API_KEY))
     }
 
     async fn exchange_bytes<M: Message>(
@@ -182,26 +225,39 @@ impl Connection {
     ) -> Result<Bytes, ClientError> {
         let exchange = async {
             let permit = self.permit(api).await?;
-            let correlation_id = self.next_correlation_id();
-            let frame = self.encode(api, version, correlation_id, options.size_hint, request)?;
-            let (answer, answered) = oneshot::channel();
-            let waiting = Some(Waiting { correlation_id, answer });
-            self.outgoing
-                .send(Outgoing { frame, waiting, permit })
-                .await
-                .map_err(|_| self.disconnected(api))?;
+            let answered = self.queue(api, version, options.size_hint, request, permit)?;
             answered.await.map_err(|_| self.disconnected(api))
         };
         match timeout(options.timeout, exchange).await {
             Ok(result) => result,
-            Err(_) => {
-                self.task.abort();
-                Err(ClientError::TimedOut {
-                    what: format!("{} to {}", api.name(), self.node),
-                    after_ms: options.timeout.as_millis() as u64,
-                    last: None,
-                })
-            }
+            Err(_) => Err(self.overdue(api, options.timeout)),
+        }
+    }
+
+    /// Encodes a request and hands it to the writing half.
+    fn queue<M: Message>(
+        &self,
+        api: ApiKey,
+        version: i16,
+        size_hint: usize,
+        request: &M,
+        permit: OwnedSemaphorePermit,
+    ) -> Result<oneshot::Receiver<Bytes>, ClientError> {
+        let correlation_id = self.next_correlation_id();
+        let frame = self.encode(api, version, correlation_id, size_hint, request)?;
+        let (answer, answered) = oneshot::channel();
+        let waiting = Some(Waiting { correlation_id, answer });
+        self.outgoing.try_send(Outgoing { frame, waiting, permit }).map_err(|_| self.disconnected(api))?;
+        Ok(answered)
+    }
+
+    /// Closes the connection because an answer is missing.
+    fn overdue(&self, api: ApiKey, after: Duration) -> ClientError {
+        self.task.abort();
+        ClientError::TimedOut {
+            what: format!("{} to {}", api.name(), self.node),
+            after_ms: after.as_millis() as u64,
+            last: None,
         }
     }
 
@@ -214,8 +270,13 @@ impl Connection {
         self.correlation_id.fetch_add(1, Ordering::Relaxed) & i32::MAX
     }
 
-    fn version_for(&self, api: ApiKey, most: i16) -> Result<i16, ClientError> {
-        self.versions.usable_up_to(api, most).ok_or_else(|| self.unsupported(api, None))
+    fn version_for(&self, api: ApiKey, options: Exchange) -> Result<i16, ClientError> {
+        let Exchange { version_min, version_max, .. } = options;
+        let usable = self.versions.usable_up_to(api, version_max).filter(|usable| *usable >= version_min);
+        usable.ok_or_else(|| {
+            let reason = (version_min > 0).then(|| format!("version {version_min} is needed"));
+            self.unsupported(api, reason)
+        })
     }
 
     fn encode<M: Message>(
@@ -353,7 +414,7 @@ async fn write_frames(
     while let Some(Outgoing { frame, waiting, permit }) = to_write.recv().await {
         // The reading half must know of the request before its answer can arrive.
         if let Some(waiting) = waiting
-            && written.send(Unanswered { waiting, _permit: permit }).await.is_err()
+            && written.send(Unanswered { waiting, permit }).await.is_err()
         {
             return "the reading half ended".to_owned();
         }
@@ -379,9 +440,11 @@ async fn read_frames(
         let Some(correlation_id) = frame.get(..4).map(|mut bytes| bytes.get_i32()) else {
             return "an answer without a header".to_owned();
         };
-        let Ok(Unanswered { waiting, _permit }) = unanswered.try_recv() else {
+        let Ok(Unanswered { waiting, permit }) = unanswered.try_recv() else {
             return format!("an answer {correlation_id} that nobody asked for");
         };
+        // Before the answer is handed over: whoever gets it may want to send the next request at once.
+        drop(permit);
         if waiting.correlation_id != correlation_id {
             return format!("answer {correlation_id} where {} was due", waiting.correlation_id);
         }

@@ -19,6 +19,8 @@ use crate::error::ClientError;
 pub(crate) enum Lane {
     /// Everything that is answered at once.
     Shared,
+    /// Produce, which waits for replicas.
+    Produce,
     /// Fetches, which wait for records.
     Fetch,
     /// JoinGroup and SyncGroup, which wait for other members, and all else of a group.

@@ -110,6 +110,11 @@ impl BatchBuilder {
         self.buffer.len()
     }
 
+    /// Says who the idempotent producer is, which may be known only after the records.
+    pub fn set_producer(&mut self, producer: ProducerStamp) {
+        self.options.producer = Some(producer);
+    }
+
     /// Appends a record at the next offset and returns its distance from the base offset.
     pub fn append(
         &mut self,
