@@ -23,11 +23,22 @@ impl Kafka {
     /// Starts one in a new directory and waits until it answers; `None` when its jars are not there.
     #[must_use]
     pub fn start() -> Option<Self> {
+        Self::start_at(SocketAddr::from((Ipv4Addr::LOCALHOST, free_port())), |_| Vec::new())
+    }
+
+    /// As [`Kafka::start`], listening at `address`; `settings` gets the listener of its controller and returns
+    /// properties that replace those this would choose.
+    #[must_use]
+    pub fn start_at(address: SocketAddr, settings: impl FnOnce(&str) -> Vec<String>) -> Option<Self> {
         let libs = places::kafka_libs()?;
         let directory = tempfile::Builder::new().prefix("millrace-tests-kafka-").tempdir().unwrap();
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
+        let controller = free_port();
         let properties = directory.path().join("server.properties");
-        std::fs::write(&properties, properties_text(address, free_port(), directory.path())).unwrap();
+        let mut text = properties_text(address, controller, directory.path());
+        for line in settings(&format!("CONTROLLER://127.0.0.1:{controller}")) {
+            text += &format!("{line}\n");
+        }
+        std::fs::write(&properties, text).unwrap();
         let mut format = java(&libs, "kafka.tools.StorageTool");
         format.args(["format", "-t", "MillraceTestsOracle00w", "-c"]).arg(&properties);
         let formatted = format.output().unwrap();

@@ -16,5 +16,6 @@ pub use connection::Connection;
 pub use kafka::Kafka;
 pub use millrace::Millrace;
 pub use neighbour::Neighbour;
+pub use ports::free_port;
 pub use process::Process;
 pub use waiting::{DEADLINE, until};

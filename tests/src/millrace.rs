@@ -37,10 +37,23 @@ impl Millrace {
         broker
     }
 
+    /// Starts one in a new directory that listens at `address`, among others if `overrides` name them, and waits
+    /// until it answers.
+    #[must_use]
+    pub fn start_at(address: SocketAddr, overrides: &[&str]) -> Self {
+        let scratch = tempfile::Builder::new().prefix("millrace-tests-").tempdir().unwrap();
+        let mut broker = Self::start_at_in(address, scratch.path(), overrides);
+        broker._scratch = Some(scratch);
+        broker
+    }
+
     /// Starts one that keeps its data under `directory`, and waits until it answers.
     #[must_use]
     pub fn start_in(directory: &Path, overrides: &[&str]) -> Self {
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
+        Self::start_at_in(SocketAddr::from((Ipv4Addr::LOCALHOST, free_port())), directory, overrides)
+    }
+
+    fn start_at_in(address: SocketAddr, directory: &Path, overrides: &[&str]) -> Self {
         let data = directory.join("data");
         let mut settings =
             vec![format!("listeners=PLAINTEXT://{address}"), format!("log.dirs={}", data.display())];

@@ -10,7 +10,11 @@ const PORTS: Range<u16> = 12_000..20_000;
 static GIVEN: LazyLock<Mutex<HashSet<u16>>> = LazyLock::new(Mutex::default);
 
 /// A port that nobody listens on, never given twice by this process.
-pub(crate) fn free_port() -> u16 {
+///
+/// # Panics
+/// When there is none.
+#[must_use]
+pub fn free_port() -> u16 {
     let mut given = GIVEN.lock().unwrap();
     let mut candidates = std::iter::repeat_with(|| fastrand::u16(PORTS)).take(PORTS.len());
     candidates

@@ -3,3 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod answers;
+mod disk;
+mod frames;
+mod lifecycle;
+mod limits;

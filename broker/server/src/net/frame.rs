@@ -14,6 +14,8 @@ use super::limits::{self, ByteBudget};
 const READ_BYTES: usize = 16 * 1024;
 /// Most memory reserved ahead of the bytes that fill it.
 const RESERVE_BYTES_MAX: usize = 1024 * 1024;
+/// Reserved ahead, at most, for each byte that has come: a promise alone gets no memory.
+const RESERVE_FACTOR: usize = 8;
 /// A frame that has begun must be whole after this long, and a second for each 64 KiB.
 const FRAME_SECONDS_MAX: u64 = 30;
 const LENGTH_BYTES: usize = 4;
@@ -102,7 +104,8 @@ impl FrameReader {
             self.buffer.reserve(if self.buffer.is_empty() { 0 } else { READ_BYTES });
             return Ok(());
         };
-        let wanted = (LENGTH_BYTES + length).min(self.buffer.len() + RESERVE_BYTES_MAX);
+        let ahead = self.buffer.len().saturating_mul(RESERVE_FACTOR).clamp(READ_BYTES, RESERVE_BYTES_MAX);
+        let wanted = (LENGTH_BYTES + length).min(self.buffer.len() + ahead);
         let held = self.taken.as_ref().map_or(0, limits::Bytes::num_permits);
         if wanted > held {
             let more =
