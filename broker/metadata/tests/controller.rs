@@ -275,8 +275,8 @@ fn deleting_topics() {
         c: INVALID_REQUEST You may not specify both topic name and topic id.
         a: NONE
         b: NONE
-        -: UNKNOWN_TOPIC_ID
-        nope: UNKNOWN_TOPIC_OR_PARTITION
+        -: UNKNOWN_TOPIC_ID This server does not host this topic ID.
+        nope: UNKNOWN_TOPIC_OR_PARTITION This server does not host this topic-partition.
         d: INVALID_REQUEST Duplicate topic name.
         a: INVALID_REQUEST The provided topic name maps to an ID that was already supplied.
     "#]]

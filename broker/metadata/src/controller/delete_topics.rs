@@ -86,11 +86,16 @@ fn resolve<'a>(image: &'a ClusterImage, topic: &Named, times: usize) -> Result<(
     }
     let found = match topic {
         Named::Name(name) => {
-            image.topics.by_name(name).ok_or(ApiError::bare(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION))?
+            image.topics.by_name(name).ok_or(spelt_out(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION))?
         }
-        Named::Id(id) => image.topics.by_id(*id).ok_or(ApiError::bare(ErrorCode::UNKNOWN_TOPIC_ID))?,
+        Named::Id(id) => image.topics.by_id(*id).ok_or(spelt_out(ErrorCode::UNKNOWN_TOPIC_ID))?,
     };
     Ok((&found.name, found.id))
+}
+
+/// Kafka sends the code's own text along here.
+fn spelt_out(code: ErrorCode) -> ApiError {
+    ApiError::new(code, code.message())
 }
 
 fn refused(name: Option<&str>, topic_id: Uuid, error: ApiError) -> DeletableTopicResult {
