@@ -5,6 +5,8 @@ use millrace_metadata::image::{BrokerImage, ClusterImage, EndpointImage, Partiti
 
 /// Operations that Kafka names where nobody restricts any: bits by `AclOperation`'s codes.
 pub(super) const TOPIC_OPERATIONS: i32 = 0b1101_1111_1000;
+/// As [`TOPIC_OPERATIONS`], on a group.
+pub(super) const GROUP_OPERATIONS: i32 = 0b1101_0100_1000;
 /// As [`TOPIC_OPERATIONS`], on the cluster.
 pub(super) const CLUSTER_OPERATIONS: i32 = 0b1_1111_1010_0000;
 

@@ -30,20 +30,23 @@ fn delete(
     topic: &str,
     wanted: &DeleteRecordsPartition,
 ) -> DeleteRecordsPartitionResult {
-    let deleted = partitions
-        .get(topic, wanted.partition_index)
-        .ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
+    let deleted = partitions.find(topic, wanted.partition_index)
         .and_then(|partition| {
             // `ReplicaManager.deleteRecordsOnLocalLog`: internal topics are not for clients to cut.
             if partition.is_internal() {
                 return Err(ErrorCode::INVALID_TOPIC_EXCEPTION);
             }
-            let offset = if wanted.offset == UP_TO_HIGH_WATERMARK {
-                partition.high_watermark()
-            } else {
-                wanted.offset
-            };
-            partition.delete_records(offset).map_err(|failure| failure.code)
+            // `Partition.deleteRecordsOnLeader`: what is compacted and never expires keeps its start.
+        let policy = partition.log().config().retention.policy;
+        if policy.compact && !policy.delete {
+            return Err(ErrorCode::POLICY_VIOLATION);
+        }
+        let offset =
+            if wanted.offset == UP_TO_HIGH_WATERMARK { partition.high_watermark() } else { wanted.offset };
+        if offset < 0 {
+            return Err(ErrorCode::OFFSET_OUT_OF_RANGE);
+        }
+        partition.delete_records(offset).map_err(|failure| failure.code)
         });
     let partition_index = wanted.partition_index;
     match deleted {

@@ -1,6 +1,6 @@
 //! DescribeProducers: the idempotent producers that a partition remembers (KIP-664).
 
-use millrace_protocol::ErrorCode;
+use millrace_metadata::controller::{ApiError, validate_topic_name};
 use millrace_protocol::messages::describe_producers::{
     DescribeProducersRequest, DescribeProducersResponse, PartitionResponse, TopicResponse,
 };
@@ -22,15 +22,17 @@ pub(crate) fn handle(
 }
 
 fn describe(partitions: &Partitions, topic: &str, partition_index: i32) -> PartitionResponse {
-    match partitions.get(topic, partition_index) {
-        Some(partition) => PartitionResponse {
+    let found = validate_topic_name(topic).and_then(|()| partitions.find(topic, partition_index).map_err(ApiError::bare));
+    match found {
+        Ok(partition) => PartitionResponse {
             partition_index,
             active_producers: partition.active_producers(),
             ..PartitionResponse::default()
         },
-        None => PartitionResponse {
+        Err(ApiError { code, message }) => PartitionResponse {
             partition_index,
-            error_code: ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+            error_code: code,
+            error_message: message,
             ..PartitionResponse::default()
         },
     }

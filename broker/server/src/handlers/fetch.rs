@@ -27,6 +27,8 @@ const FIRST_WITH_SOFT_LIMIT: i16 = 3;
 /// The first version whose clients read record batches; 2 and 3 read messages of magic 1.
 const FIRST_WITH_BATCHES: i16 = 4;
 const FIRST_WITH_MAGIC_1: i16 = 2;
+/// The first version that tells clients who leads, where they are wrong about it (KIP-951).
+const FIRST_WITH_LEADER: i16 = 12;
 const READ_COMMITTED: i8 = 1;
 const WAIT_MAX: Duration = Duration::from_secs(3600);
 
@@ -160,16 +162,17 @@ impl Fetch {
             aborted_transactions: self.read_committed.then(Vec::new),
             ..PartitionData::default()
         };
-        let by_id = self.version >= FIRST_WITH_IDS;
-        let partition = if by_id {
-            self.partitions.get_by_id(&wanted.topic.id, request.partition)
+        let found = if self.version >= FIRST_WITH_IDS {
+            self.partitions.find_by_id(&wanted.topic.id, request.partition)
         } else {
-            self.partitions.get(&wanted.topic.name, request.partition)
+            self.partitions.find(&wanted.topic.name, request.partition)
         };
-        let Some(partition) = partition else {
-            data.error_code =
-                if by_id { ErrorCode::UNKNOWN_TOPIC_ID } else { ErrorCode::UNKNOWN_TOPIC_OR_PARTITION };
-            return Found { data, fetch_offset: request.fetch_offset, slice: None, partition: None };
+        let partition = match found {
+            Ok(partition) => partition,
+            Err(code) => {
+                data.error_code = code;
+                return Found { data, fetch_offset: request.fetch_offset, slice: None, partition: None };
+            }
         };
         let slice = self.read_partition(&partition, wanted, bytes_before, &mut data);
         Found { data, fetch_offset: request.fetch_offset, slice, partition: Some(partition) }
@@ -183,15 +186,17 @@ impl Fetch {
         data: &mut PartitionData,
     ) -> Option<Slice> {
         let request = &wanted.request;
+        if let Err(code) = partition.check_leader_epoch(request.current_leader_epoch) {
+            data.error_code = code;
+            if self.version >= FIRST_WITH_LEADER {
+                let (leader_id, leader_epoch) = (partition.leader_id(), partition.leader_epoch());
+                data.current_leader = LeaderIdAndEpoch { leader_id, leader_epoch };
+            }
+            return None;
+        }
         data.high_watermark = partition.high_watermark();
         data.last_stable_offset = data.high_watermark;
         data.log_start_offset = partition.log_start_offset();
-        if let Err(code) = partition.check_leader_epoch(request.current_leader_epoch) {
-            data.error_code = code;
-            data.current_leader =
-                LeaderIdAndEpoch { leader_id: partition.leader_id(), leader_epoch: partition.leader_epoch() };
-            return None;
-        }
         if let Some((epoch, end_offset)) =
             partition.diverging(request.last_fetched_epoch, request.fetch_offset)
         {
@@ -205,6 +210,8 @@ impl Fetch {
             Ok(slice) => slice,
             Err(failure) => {
                 data.error_code = failure.code;
+                // An error says nothing of the log (`FetchResponse.INVALID_HIGH_WATERMARK`).
+                (data.high_watermark, data.last_stable_offset, data.log_start_offset) = (-1, -1, -1);
                 None
             }
         }

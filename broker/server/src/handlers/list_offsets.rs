@@ -48,7 +48,7 @@ fn answer(
     wanted: &ListOffsetsPartition,
 ) -> ListOffsetsPartitionResponse {
     let partition_index = wanted.partition_index;
-    let found = partitions.get(topic, partition_index).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION).and_then(
+    let found = partitions.find(topic, partition_index).and_then(
         |partition| {
             partition.check_leader_epoch(wanted.current_leader_epoch)?;
             look_up(&partition, wanted.timestamp, context.api_version)

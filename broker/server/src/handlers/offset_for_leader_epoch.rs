@@ -23,9 +23,7 @@ pub(crate) fn handle(
 }
 
 fn end(partitions: &Partitions, topic: &str, wanted: &OffsetForLeaderPartition) -> EpochEndOffset {
-    let found = partitions
-        .get(topic, wanted.partition)
-        .ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
+    let found = partitions.find(topic, wanted.partition)
         .and_then(|partition| {
             partition.check_leader_epoch(wanted.current_leader_epoch)?;
             Ok(partition.end_offset_for_epoch(wanted.leader_epoch))

@@ -8,7 +8,7 @@ use millrace_protocol::messages::produce::{
     BatchIndexAndErrorMessage, LeaderIdAndEpoch, PartitionProduceData, PartitionProduceResponse,
     ProduceRequest, ProduceResponse, TopicProduceData, TopicProduceResponse,
 };
-use millrace_protocol::records::{BatchHeader, Compression, legacy};
+use millrace_protocol::records::{BatchHeader, Compression, LOG_OVERHEAD_BYTES, legacy};
 use millrace_protocol::{ErrorCode, Uuid};
 
 use crate::context::RequestContext;
@@ -22,6 +22,11 @@ const FIRST_WITH_ZSTD: i16 = 7;
 const FIRST_WITH_IDS: i16 = 13;
 /// What a compressed message set may grow to.
 const LEGACY_BYTES_MAX: usize = 100 * 1024 * 1024;
+/// The magic of record batches, and where it stands.
+const MAGIC: u8 = 2;
+const MAGIC_AT: usize = 16;
+/// What a message of magic 0 has around its key and value.
+const LEGACY_OVERHEAD_BYTES: i32 = 14;
 /// Kafka's tools may write to internal topics under this name.
 const ADMIN_CLIENT: &str = "__admin_client";
 
@@ -100,9 +105,9 @@ fn find(
     index: i32,
 ) -> Result<Arc<Partition>, Failure> {
     let partition = if context.api_version >= FIRST_WITH_IDS {
-        partitions.get_by_id(id, index).ok_or(ErrorCode::UNKNOWN_TOPIC_ID)?
+        partitions.find_by_id(id, index)?
     } else {
-        partitions.get(name, index).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?
+        partitions.find(name, index)?
     };
     if partition.is_internal() && context.client_id.as_deref() != Some(ADMIN_CLIENT) {
         let message = format!("Cannot append to internal topic {}", partition.topic());
@@ -135,25 +140,45 @@ fn succeeded(index: i32, appended: &Appended) -> PartitionProduceResponse {
     }
 }
 
-/// Exactly one batch, of magic 2, in a codec that this version knows
-/// (`ProduceRequest.validateRecords`).
+/// Exactly one batch, whole, of magic 2, in a codec that this version knows
+/// (`ProduceRequest.validateRecords`, `ByteBufferLogInputStream.nextBatchSize`).
 fn checked(records: Bytes, version: i16) -> Result<Bytes, Failure> {
     let invalid = |text: &str| {
         Failure::new(ErrorCode::INVALID_RECORD, format!("Produce requests with version {version} {text}"))
     };
-    if records.is_empty() {
-        return Err(invalid("must have at least one record batch per partition"));
+    match whole_batch(&records)? {
+        None => return Err(invalid("must have at least one record batch per partition")),
+        Some(MAGIC) => {}
+        Some(_) => return Err(invalid("are only allowed to contain record batches with magic version 2")),
     }
     let header = BatchHeader::parse(&records).map_err(|error| Failure::from_records(&error))?;
+    if version < FIRST_WITH_ZSTD && header.attributes.compression() == Ok(Compression::Zstd) {
+        let text = format!("Produce requests with version {version} are not allowed to use ZStandard compression");
+        return Err(Failure::new(ErrorCode::UNSUPPORTED_COMPRESSION_TYPE, text));
+    }
     if header.size_bytes() < records.len() {
         return Err(invalid("are only allowed to contain exactly one record batch per partition"));
     }
-    if version < FIRST_WITH_ZSTD && header.attributes.compression() == Ok(Compression::Zstd) {
-        let text =
-            format!("Produce requests with version {version} are not allowed to use ZStandard compression");
-        return Err(Failure::new(ErrorCode::UNSUPPORTED_COMPRESSION_TYPE, text));
-    }
     Ok(records)
+}
+
+/// The magic of the batch at the front; `None` when none is there whole.
+fn whole_batch(records: &[u8]) -> Result<Option<u8>, Failure> {
+    let Some(length) = records.get(8..LOG_OVERHEAD_BYTES).and_then(|length| length.try_into().ok()) else {
+        return Ok(None);
+    };
+    let length = i32::from_be_bytes(length);
+    if length < LEGACY_OVERHEAD_BYTES {
+        let text = format!("Record size {length} is less than the minimum record overhead ({LEGACY_OVERHEAD_BYTES})");
+        return Err(Failure::new(ErrorCode::CORRUPT_MESSAGE, text));
+    }
+    let Some(&magic) = records.get(MAGIC_AT) else { return Ok(None) };
+    if magic > MAGIC {
+        let text = format!("Invalid magic found in record: {magic}");
+        return Err(Failure::new(ErrorCode::CORRUPT_MESSAGE, text));
+    }
+    let whole = records.len() - LOG_OVERHEAD_BYTES >= length.unsigned_abs() as usize;
+    Ok(whole.then_some(magic))
 }
 
 /// Message sets of old clients become batches; nothing else is ever stored.

@@ -10,12 +10,11 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use prometheus::TextEncoder;
 use tokio::net::TcpListener;
 use tracing::error;
 
 use crate::logging::LogLevels;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, scrape};
 use crate::services::Services;
 
 /// What the pages show.
@@ -53,10 +52,8 @@ async fn ready(State(pages): State<Pages>) -> Response {
 }
 
 async fn metrics(State(pages): State<Pages>) -> Response {
-    let text = tokio::task::spawn_blocking(move || {
-        TextEncoder::new().encode_to_string(&pages.metrics.registry().gather())
-    })
-    .await;
+    let scraped = move || scrape(&pages.metrics, pages.services.get().map(|services| &**services));
+    let text = tokio::task::spawn_blocking(scraped).await;
     match text {
         Ok(Ok(text)) => ([(CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response(),
         Ok(Err(reason)) => failed(&reason),

@@ -2,14 +2,19 @@
 //! when a topic or an API is set up, so that counting is one addition; everything that is state
 //! anyway (offsets, connections, lag) is read when somebody asks, by `exposition`.
 
+mod exposition;
+mod partitions;
+mod scrape;
 mod topic;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use millrace_protocol::ApiKey;
+use prometheus::process_collector::ProcessCollector;
 use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry};
 
+pub(crate) use scrape::scrape;
 pub(crate) use topic::TopicMetrics;
 
 /// Upper bounds in seconds: from what a produce into the page cache takes to a parked fetch.
@@ -48,6 +53,7 @@ impl Metrics {
         let storage_errors =
             IntCounter::new("millrace_storage_errors_total", "Reads and writes that the disk refused.")?;
         registry.register(Box::new(storage_errors.clone()))?;
+        registry.register(Box::new(ProcessCollector::for_self()))?;
         let requests = request_histograms(&registry)?;
         Ok(Self { registry, requests, topics, storage_errors, ready: AtomicBool::new(false) })
     }

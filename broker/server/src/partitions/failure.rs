@@ -31,17 +31,21 @@ impl From<ErrorCode> for Failure {
 
 impl From<LogError> for Failure {
     fn from(error: LogError) -> Self {
-        Self::new(code_of(&error), error.to_string())
+        let failure = Self::new(code_of(&error), error.to_string());
+        match error {
+            LogError::RefusedRecords { records, .. } => Self { records, ..failure },
+            _ => failure,
+        }
     }
 }
 
 fn code_of(error: &LogError) -> ErrorCode {
     match error {
         LogError::CorruptMessage(_) => ErrorCode::CORRUPT_MESSAGE,
-        LogError::InvalidRecord(_) => ErrorCode::INVALID_RECORD,
+        LogError::InvalidRecord(_) | LogError::RefusedRecords { timestamps: false, .. } => ErrorCode::INVALID_RECORD,
         LogError::UnsupportedCompression(_) => ErrorCode::UNSUPPORTED_COMPRESSION_TYPE,
         LogError::UnsupportedFormat(_) => ErrorCode::UNSUPPORTED_FOR_MESSAGE_FORMAT,
-        LogError::InvalidTimestamp { .. } => ErrorCode::INVALID_TIMESTAMP,
+        LogError::InvalidTimestamp { .. } | LogError::RefusedRecords { timestamps: true, .. } => ErrorCode::INVALID_TIMESTAMP,
         LogError::RecordTooLarge { .. } => ErrorCode::MESSAGE_TOO_LARGE,
         LogError::RecordListTooLarge { .. } => ErrorCode::RECORD_LIST_TOO_LARGE,
         LogError::OffsetOutOfRange { .. } => ErrorCode::OFFSET_OUT_OF_RANGE,

@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use bytes::Bytes;
 use millrace_log::{AppendOptions, EpochEnd, FileRange, Log, LogError, Origin, ReadRequest};
 use millrace_protocol::messages::describe_producers::ProducerState;
-use millrace_protocol::records::BatchHeader;
 use millrace_protocol::{ErrorCode, Uuid};
 use tracing::warn;
 
@@ -106,6 +105,11 @@ impl Partition {
         self.log.size_bytes()
     }
 
+    /// Whether the disk has failed it so that it takes no more records.
+    pub(crate) fn is_offline(&self) -> bool {
+        self.log.stopped().is_some()
+    }
+
     /// Follows the metadata: a newer epoch is noted in the log before its first record, and everybody
     /// parked here looks again.
     pub(crate) fn lead(&self, leader_id: i32, leader_epoch: i32) -> Result<(), LogError> {
@@ -202,14 +206,7 @@ impl Partition {
 
     /// The epoch of the record at `offset`, or -1.
     pub(crate) fn epoch_at(&self, offset: i64) -> i32 {
-        self.first_header(offset).map_or(-1, |header| header.leader_epoch)
-    }
-
-    fn first_header(&self, offset: i64) -> Option<BatchHeader> {
-        let range = self.read(offset, 1, true).ok()??;
-        let mut bytes = [0; millrace_protocol::records::BATCH_HEADER_BYTES];
-        range.read_at(&mut bytes, 0).ok()?;
-        BatchHeader::parse(&bytes).ok()
+        self.log.epoch_at(offset)
     }
 
     /// Timestamp, offset and epoch of the first record at or after a timestamp.

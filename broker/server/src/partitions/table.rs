@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
-use imbl::HashMap;
+use imbl::{HashMap, HashSet};
 use millrace_log::{Log, LogConfig, LogError, LogManager, TopicPartition, WantedLog};
-use millrace_protocol::Uuid;
+use millrace_protocol::{ErrorCode, Uuid};
 use parking_lot::Mutex;
 
 use super::partition::Partition;
@@ -34,6 +34,8 @@ type Topic = HashMap<i32, Arc<Partition>>;
 struct Table {
     by_name: HashMap<Arc<str>, Topic>,
     names: HashMap<Uuid, Arc<str>>,
+    /// Placed here by the metadata, with a log that could not be opened.
+    offline: HashSet<(Arc<str>, i32)>,
 }
 
 impl Placement {
@@ -52,11 +54,25 @@ impl Placement {
 }
 
 impl Table {
+    fn search(&self, topic: &str, index: i32) -> Result<Arc<Partition>, ErrorCode> {
+        let found = self.by_name.get(topic).and_then(|topic| topic.get(&index));
+        found.cloned().ok_or_else(|| {
+            let offline = !self.offline.is_empty() && self.offline.contains(&(Arc::from(topic), index));
+            if offline { ErrorCode::KAFKA_STORAGE_ERROR } else { ErrorCode::UNKNOWN_TOPIC_OR_PARTITION }
+        })
+    }
+
     fn find(&self, placement: &Placement) -> Option<&Arc<Partition>> {
         self.by_name.get(&placement.topic)?.get(&placement.index)
     }
 
+    fn fail(&mut self, placement: &Placement) {
+        self.offline.insert((Arc::clone(&placement.topic), placement.index));
+        self.names.insert(placement.topic_id, Arc::clone(&placement.topic));
+    }
+
     fn insert(&mut self, placement: &Placement, partition: Arc<Partition>) {
+        self.offline.remove(&(Arc::clone(&placement.topic), placement.index));
         self.by_name.entry(Arc::clone(&placement.topic)).or_default().insert(placement.index, partition);
         self.names.insert(placement.topic_id, Arc::clone(&placement.topic));
     }
@@ -97,9 +113,19 @@ impl Partitions {
         self.table.load().by_name.get(topic)?.get(&index).cloned()
     }
 
-    pub(crate) fn get_by_id(&self, id: &Uuid, index: i32) -> Option<Arc<Partition>> {
+    /// # Errors
+    /// `KAFKA_STORAGE_ERROR` when the disk keeps it from being served, `UNKNOWN_TOPIC_OR_PARTITION` when
+    /// it is not here.
+    pub(crate) fn find(&self, topic: &str, index: i32) -> Result<Arc<Partition>, ErrorCode> {
+        self.table.load().search(topic, index)
+    }
+
+    /// # Errors
+    /// As [`Partitions::find`], with `UNKNOWN_TOPIC_ID` for an id that is not known.
+    pub(crate) fn find_by_id(&self, id: &Uuid, index: i32) -> Result<Arc<Partition>, ErrorCode> {
         let table = self.table.load();
-        table.by_name.get(table.names.get(id)?)?.get(&index).cloned()
+        let name = table.names.get(id).ok_or(ErrorCode::UNKNOWN_TOPIC_ID)?;
+        table.search(name, index)
     }
 
     /// Every partition, in no order.
@@ -140,7 +166,10 @@ impl Partitions {
         for (placement, log) in absent.into_iter().zip(logs) {
             match log.and_then(|log| self.adopt(placement, log)) {
                 Ok(partition) => table.insert(placement, partition),
-                Err(error) => failed.push((placement.partition(), error)),
+                Err(error) => {
+                    table.fail(placement);
+                    failed.push((placement.partition(), error));
+                }
             }
         }
         self.table.store(Arc::new(table));
@@ -163,7 +192,9 @@ impl Partitions {
     pub(crate) fn remove(&self, topic_id: &Uuid) -> Vec<(TopicPartition, LogError)> {
         let _changing = self.changing.lock();
         let mut table = Table::clone(&self.table.load());
-        let removed = table.names.remove(topic_id).and_then(|name| table.by_name.remove(&name));
+        let name = table.names.remove(topic_id);
+        let removed = name.as_ref().and_then(|name| table.by_name.remove(name));
+        table.offline.retain(|(topic, _)| Some(topic) != name.as_ref());
         self.table.store(Arc::new(table));
         let mut failed = Vec::new();
         for partition in removed.iter().flat_map(Topic::values) {

@@ -47,6 +47,8 @@ pub(crate) fn describe(
                     configs.retain(|entry| keys.contains(&entry.name));
                 }
                 DescribeConfigsResult {
+                    // Kafka leaves the text empty, not null, where there is nothing to say.
+                    error_message: Some(String::new()),
                     resource_type,
                     resource_name,
                     configs,
@@ -55,7 +57,7 @@ pub(crate) fn describe(
             }
             Err(ApiError { code, message }) => DescribeConfigsResult {
                 error_code: code,
-                error_message: message,
+                error_message: Some(message.unwrap_or_default()),
                 resource_type,
                 resource_name,
                 ..DescribeConfigsResult::default()
