@@ -1,0 +1,72 @@
+//! What a BrokerCluster may change about its pods.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{Affinity, LocalObjectReference, Toleration, TopologySpreadConstraint};
+use kube::KubeSchema;
+use serde::{Deserialize, Serialize};
+
+/// Changes to the brokers' pods. Every change but to nothing restarts the brokers, one after the other.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PodTemplateSpec {
+    /// Labels beside the operator's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("maxProperties" = 64))]
+    pub labels: Option<BTreeMap<String, String>>,
+    /// Annotations beside the operator's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("maxProperties" = 64))]
+    pub annotations: Option<BTreeMap<String, String>>,
+    /// Labels that nodes must have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("maxProperties" = 64))]
+    pub node_selector: Option<BTreeMap<String, String>>,
+    /// Taints that the pods tolerate, as in Pod.spec.tolerations.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::schema::foreign_list")]
+    pub tolerations: Option<Vec<Toleration>>,
+    /// Where pods should and should not run, as in Pod.spec.affinity. When absent, brokers of one cluster
+    /// prefer different nodes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::schema::foreign_object")]
+    pub affinity: Option<Affinity>,
+    /// How pods are spread, as in Pod.spec.topologySpreadConstraints.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::schema::foreign_list")]
+    pub topology_spread_constraints: Option<Vec<TopologySpreadConstraint>>,
+    /// The pods' PriorityClass.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub priority_class_name: Option<String>,
+    /// When the image is pulled: Always, IfNotPresent or Never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = "^(Always|IfNotPresent|Never)$"))]
+    pub image_pull_policy: Option<String>,
+    /// Secrets to pull the image with, as in Pod.spec.imagePullSecrets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::schema::foreign_list")]
+    pub image_pull_secrets: Option<Vec<LocalObjectReference>>,
+    /// Environment variables of the brokers, such as RUST_LOG. Settings belong into spec.config.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub env: Option<Vec<EnvironmentVariable>>,
+    /// How long a broker may take to stop, in seconds. When absent, 60.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 3600))]
+    pub termination_grace_period_seconds: Option<i64>,
+}
+
+/// An environment variable.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+pub struct EnvironmentVariable {
+    /// Its name.
+    #[schemars(length(min = 1, max = 256))]
+    #[x_kube(validation = Rule::new("!self.startsWith('KAFKA_') && !(self in ['CLUSTER_ID'])")
+        .message("settings of the broker belong into spec.config"))]
+    pub name: String,
+    /// Its value.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 32_768))]
+    pub value: String,
+}
