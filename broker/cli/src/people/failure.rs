@@ -28,6 +28,11 @@ impl Failure {
         Self { message: message.into(), hint: None, status: MISUSED }
     }
 
+    /// Nothing to say: a person ended the command, and the status tells which signal did it.
+    pub(crate) fn interrupted(status: u8) -> Self {
+        Self { message: String::new(), hint: None, status }
+    }
+
     /// Adds what could help.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());

@@ -12,6 +12,7 @@
 
 mod cluster;
 mod configs;
+mod consume;
 mod failure;
 mod groups;
 mod logs;
@@ -19,6 +20,7 @@ mod offsets;
 mod payload;
 mod peek;
 mod position;
+mod produce;
 mod screen;
 mod session;
 mod table;
@@ -48,6 +50,10 @@ struct Common {
 enum Commands {
     /// Topics: list, describe, create, grow, delete
     Topics(topics::TopicsArgs),
+    /// Write records to a topic: lines, or JSON, from standard input or files
+    Produce(produce::ProduceArgs),
+    /// Read records of topics
+    Consume(consume::ConsumeArgs),
     /// Consumer groups: list, describe (lag in records and in time), reset, delete
     Groups(groups::GroupsArgs),
     /// Settings of topics and brokers: list, get, set, unset
@@ -85,7 +91,9 @@ impl PeopleCommand {
         match result {
             Ok(()) => 0,
             Err(failure) => {
-                screen.fail(&failure);
+                if !failure.message().is_empty() {
+                    screen.fail(&failure);
+                }
                 failure.status()
             }
         }
@@ -94,6 +102,8 @@ impl PeopleCommand {
     fn output(&self) -> OutputArgs {
         match &self.0 {
             Commands::Topics(args) => args.common.output.clone(),
+            Commands::Produce(args) => args.common.output.clone(),
+            Commands::Consume(args) => args.common.output.clone(),
             Commands::Groups(args) => args.common.output.clone(),
             Commands::Configs(args) => args.common.output.clone(),
             Commands::Offsets(args) => args.common.output.clone(),
@@ -107,6 +117,8 @@ impl PeopleCommand {
 fn run(command: Commands, root: Command, screen: &mut Screen<'_>) -> Result<(), Failure> {
     match command {
         Commands::Topics(args) => wait(topics::run(args, screen)),
+        Commands::Produce(args) => wait(produce::run(args, screen)),
+        Commands::Consume(args) => wait(consume::run(args, screen)),
         Commands::Groups(args) => wait(groups::run(args, screen)),
         Commands::Configs(args) => wait(configs::run(args, screen)),
         Commands::Offsets(args) => wait(offsets::run(args, screen)),

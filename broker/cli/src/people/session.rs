@@ -28,10 +28,21 @@ pub(crate) struct ConnectionArgs {
     /// Properties of Kafka's clients, from a file
     #[arg(long, value_name = "FILE", global = true, help_heading = "Connection")]
     pub(crate) command_config: Option<PathBuf>,
+    /// A property of Kafka's clients, such as linger.ms=20
+    #[arg(short = 'X', long = "property", value_name = "KEY=VALUE", global = true)]
+    #[arg(value_parser = property, help_heading = "Connection")]
+    pub(crate) own_properties: Vec<(String, String)>,
+}
+
+fn property(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_owned(), value.trim().to_owned())),
+        _ => Err("a property is KEY=VALUE".to_owned()),
+    }
 }
 
 impl ConnectionArgs {
-    /// The properties: those of the file, and where to connect.
+    /// The properties: those of the file, those given one by one, and where to connect.
     pub(crate) fn properties(&self) -> Result<Properties, Failure> {
         let mut properties = match &self.command_config {
             None => Properties::new(),
@@ -40,6 +51,7 @@ impl ConnectionArgs {
                 parse_properties(&text)
             }
         };
+        properties.extend(self.own_properties.iter().cloned());
         properties.insert("bootstrap.servers".to_owned(), self.bootstrap_server.clone());
         Ok(properties)
     }
@@ -72,9 +84,11 @@ impl Session {
         self.admin.client()
     }
 
-    /// Settings for producers and consumers beside this session.
-    pub(crate) fn properties(&self) -> Properties {
-        self.properties.clone()
+    /// Settings for producers and consumers beside this session; `own` are those of their own options.
+    pub(crate) fn properties(&self, own: &[(&str, String)]) -> Properties {
+        let mut properties = self.properties.clone();
+        properties.extend(own.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
+        properties
     }
 
     /// The cluster with all topics.

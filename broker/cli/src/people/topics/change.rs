@@ -92,8 +92,6 @@ struct Changed {
 
 impl Changed {
     fn line(&self) -> String {
-        let counted =
-            |number: i64, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
         let mut line = format!("{} {}", self.change, self.topic);
         if let Some(partitions) = self.partitions {
             line.push_str(&format!(" with {}", units::counted(partitions.into(), "partition")));
