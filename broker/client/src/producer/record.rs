@@ -1,5 +1,7 @@
 //! What goes into a producer and what comes out. Plain data.
 
+use std::time::Instant;
+
 use millrace_protocol::records::Header;
 
 use crate::topic_partition::TopicPartition;
@@ -25,13 +27,24 @@ pub struct Record<'a> {
     pub value: Option<&'a [u8]>,
     /// The headers, in order; keys may repeat.
     pub headers: &'a [Header],
+    /// When it was due, for [`crate::config::BatchReport::append_times`]; `None` takes the time of
+    /// `send`. A load generator that is held up counts from when it meant to send.
+    pub due_at: Option<Instant>,
 }
 
 impl<'a> Record<'a> {
     /// A record without key, value and headers, to be completed.
     #[must_use]
     pub fn to(topic: &'a str) -> Self {
-        Self { topic, partition: None, timestamp_ms: None, key: None, value: None, headers: &[] }
+        Self {
+            topic,
+            partition: None,
+            timestamp_ms: None,
+            key: None,
+            value: None,
+            headers: &[],
+            due_at: None,
+        }
     }
 }
 
