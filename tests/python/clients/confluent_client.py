@@ -4,7 +4,7 @@ import os
 
 import confluent_kafka
 import scenarios
-from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, TopicPartition
+from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaError, TopicPartition
 from confluent_kafka import Consumer as RdConsumer
 from confluent_kafka import Producer as RdProducer
 from confluent_kafka.admin import (
@@ -20,6 +20,15 @@ from confluent_kafka.admin import (
 
 BOOTSTRAP = os.environ["MATRIX_BOOTSTRAP"]
 equal, until = scenarios.equal, scenarios.until
+
+COORDINATOR_AWAY = {
+    KafkaError._WAIT_COORD,
+    KafkaError._TRANSPORT,
+    KafkaError._TIMED_OUT,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.NOT_COORDINATOR,
+}
 
 
 class Producer:
@@ -86,8 +95,18 @@ class Consumer:
         return [each.partition for each in self._rd.assignment()]
 
     def commit(self):
-        for committed in self._rd.commit(asynchronous=False):
-            assert committed.error is None, committed.error
+        until("the offsets are committed", self._commit)
+
+    def _commit(self):
+        """One attempt: librdkafka leaves it to the caller to commit again when the coordinator was away."""
+        try:
+            for committed in self._rd.commit(asynchronous=False):
+                assert committed.error is None, committed.error
+        except confluent_kafka.KafkaException as error:
+            if error.args[0].code() in COORDINATOR_AWAY:
+                return False
+            raise
+        return True
 
     def commit_at(self, topic, partition, offset, metadata):
         self._rd.commit(offsets=[TopicPartition(topic, partition, offset, metadata)], asynchronous=False)

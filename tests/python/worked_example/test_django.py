@@ -1,5 +1,6 @@
 """The worked example, part c: a Django shop logs to the topic `logss`, one command parses, one stores in MariaDB."""
 
+import re
 import urllib.error
 import urllib.request
 
@@ -71,6 +72,17 @@ class Shop:
         until(lambda: f"{self.placed} rows, have {len(self.rows())}", lambda: len(self.rows()) >= self.placed, 60)
         assert sorted(tuple(row) for row in self.rows()) == self.expected_messages(), "each record stored once"
 
+    def wait_until_shared(self, members, partitions):
+        """Waits until the members of a group have the partitions between them, each at least one."""
+
+        def shared():
+            assigned = [re.findall(r"^assigned \[(.*)\]$", member.log.read_text(), re.MULTILINE) for member in members]
+            shares = [each[-1].split(", ") if each and each[-1] else [] for each in assigned]
+            together = sorted(int(partition) for share in shares for partition in share)
+            return all(shares) and together == list(range(partitions))
+
+        until(lambda: f"shared\n{[member.log_tail() for member in members]}", shared, 60)
+
     def wait_until_parsed(self, *parsers):
         def lines():
             return [line for parser in parsers for line in parser.lines()]
@@ -115,6 +127,8 @@ def test_logs_of_a_django_project_are_parsed_and_stored(shop):
     shop.example.admin("grow", "logss", 4)
     parsers = [parser, shop.manage("consume_parse_logs")]
     stores = [store, shop.manage("consume_store_logs")]
+    shop.wait_until_shared(parsers, 4)
+    shop.wait_until_shared(stores, 4)
     shop.place_orders()
     until("the shop writes to all four partitions", lambda: write_to_all(shop), 60, interval_s=0.25)
     shop.wait_until_stored()

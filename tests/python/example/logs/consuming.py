@@ -1,14 +1,27 @@
 """What the two consuming commands share: a consumer of the logs topic that ends cleanly on SIGTERM or Ctrl-C."""
 
 import json
+import logging
 import signal
 
 from django.conf import settings
-from kafka import KafkaConsumer
+from kafka import ConsumerRebalanceListener, KafkaConsumer
+
+logger = logging.getLogger(__name__)
 
 
 def add_arguments(parser, default_group):
     parser.add_argument("--group", default=default_group, help="consumer group (default: %(default)s)")
+
+
+class Assignments(ConsumerRebalanceListener):
+    """Tells operators which partitions this member of the group has."""
+
+    def on_partitions_revoked(self, revoked):
+        """Nothing to do: what was read is committed already."""
+
+    def on_partitions_assigned(self, assigned):
+        logger.info("assigned %s", sorted(partition.partition for partition in assigned))
 
 
 class LogConsumer:
@@ -17,7 +30,6 @@ class LogConsumer:
     def __init__(self, group):
         self._stopping = False
         self.kafka = KafkaConsumer(
-            settings.LOGS_TOPIC,
             bootstrap_servers=settings.KAFKA_BOOTSTRAP_SERVERS,
             group_id=group,
             auto_offset_reset="earliest",
@@ -26,8 +38,9 @@ class LogConsumer:
             # New partitions are found, and crashed members missed, within seconds.
             metadata_max_age_ms=2000,
             session_timeout_ms=6000,
-            heartbeat_interval_ms=1000,
+            heartbeat_interval_ms=500,
         )
+        self.kafka.subscribe([settings.LOGS_TOPIC], listener=Assignments())
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
 
@@ -38,7 +51,8 @@ class LogConsumer:
         """Yields non-empty lists of records."""
         try:
             while not self._stopping:
-                polled = self.kafka.poll(timeout_ms=200)
+                # kafka-python 3.0.12 forgets an assignment that arrives between two polls, so they had better be few.
+                polled = self.kafka.poll(timeout_ms=1000)
                 records = [record for partition in polled.values() for record in partition]
                 if records:
                     yield records

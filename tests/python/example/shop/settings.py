@@ -39,6 +39,7 @@ LOGGING = {
     },
     "loggers": {
         "shop": {"handlers": ["kafka"], "level": "DEBUG", "propagate": False},
+        "logs": {"handlers": ["console"], "level": "INFO", "propagate": False},
         # The Kafka client logs too: through the handler above it would feed itself.
         "kafka": {"handlers": ["console"], "level": "WARNING", "propagate": False},
     },

@@ -37,7 +37,7 @@ consumer = KafkaConsumer(
     enable_auto_commit=False,
     value_deserializer=lambda value: json.loads(value.decode("utf-8")),
     metadata_max_age_ms=1000,
-    heartbeat_interval_ms=1000,
+    heartbeat_interval_ms=500,
 )
 if arguments.partition is None:
     consumer.subscribe([arguments.topic], listener=Listener())
@@ -45,7 +45,8 @@ else:
     consumer.assign([TopicPartition(arguments.topic, arguments.partition)])
 
 while not stop.is_set():
-    batch = consumer.poll(timeout_ms=200)
+    # kafka-python 3.0.12 forgets an assignment that arrives between two polls, so they had better be few.
+    batch = consumer.poll(timeout_ms=1000)
     for records in batch.values():
         for record in records:
             line = {"number": record.value["number"], "partition": record.partition, "offset": record.offset}
