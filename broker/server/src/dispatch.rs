@@ -69,8 +69,19 @@ fn route(services: &Arc<Services>, context: RequestContext, body: Reader) -> Res
         ApiKey::AlterConfigs => later!(s, context, body, |s, c, r| h::configs::alter(&s.quorum, &s.config, c, r)),
         ApiKey::IncrementalAlterConfigs => later!(s, context, body, |s, c, r| h::configs::alter_incrementally(&s.quorum, &s.config, &s.levels, c, r)),
 
+        ApiKey::FindCoordinator => later!(s, context, body, |s, c, r| h::find_coordinator::handle(&s.groups, c, r)),
+        ApiKey::JoinGroup => later!(s, context, body, |s, c, r| h::join_group::handle(&s.groups, c, r)),
+        ApiKey::SyncGroup => later!(s, context, body, |s, c, r| h::sync_group::handle(&s.groups, c, r)),
+        ApiKey::Heartbeat => later!(s, context, body, |s, c, r| h::heartbeat::handle(&s.groups, c, r)),
+        ApiKey::LeaveGroup => later!(s, context, body, |s, c, r| h::leave_group::handle(&s.groups, c, r)),
+        ApiKey::OffsetCommit => later!(s, context, body, |s, c, r| h::offset_commit::handle(&s.groups, &s.metadata, c, r)),
+        ApiKey::OffsetFetch => now(s, context, body, |s, c, r| h::offset_fetch::handle(&s.groups, c, r)),
+        ApiKey::OffsetDelete => later!(s, context, body, |s, c, r| h::offset_delete::handle(&s.groups, &s.metadata, c, r)),
+        ApiKey::ListGroups => now(s, context, body, |s, c, r| h::list_groups::handle(&s.groups, c, r)),
+        ApiKey::DescribeGroups => now(s, context, body, |s, c, r| h::describe_groups::handle(&s.groups, c, r)),
+        ApiKey::DeleteGroups => later!(s, context, body, |s, c, r| h::delete_groups::handle(&s.groups, c, r)),
+
         ApiKey::GetTelemetrySubscriptions => now(s, context, body, |_, c, r| h::telemetry::subscriptions(c, &r)),
         ApiKey::PushTelemetry => now(s, context, body, |_, c, r| h::telemetry::push(c, &r)),
-        key => Ok(Dispatched::Refused(format!("{} is not served", key.name()))),
     }
 }

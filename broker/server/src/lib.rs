@@ -7,6 +7,7 @@ mod config;
 mod context;
 mod descriptors;
 mod dispatch;
+mod groups;
 mod handlers;
 mod http;
 mod logging;

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::config::LiveConfig;
+use crate::groups::Groups;
 use crate::logging::LogLevels;
 use crate::metrics::Metrics;
 use crate::net::{ByteBudget, ConnectionLimits};
@@ -19,6 +20,7 @@ pub(crate) struct Services {
     pub(crate) partitions: Arc<Partitions>,
     pub(crate) fetch_sessions: Arc<FetchSessions>,
     pub(crate) producer_ids: ProducerIds,
+    pub(crate) groups: Arc<Groups>,
     pub(crate) levels: LogLevels,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) budget: ByteBudget,

@@ -18,6 +18,7 @@ use tracing::{error, info, warn};
 use crate::clock::now_ms;
 use crate::config::{Listener, LiveConfig, ServerConfig};
 use crate::descriptors;
+use crate::groups::Groups;
 use crate::http::{self, Pages};
 use crate::logging::LogLevels;
 use crate::metrics::Metrics;
@@ -114,6 +115,7 @@ fn open(
         listeners,
     )?;
     logs.settle();
+    let groups = Groups::open(Arc::clone(&partitions), Arc::clone(&quorum), Arc::clone(&config));
     let limits = &settings.limits;
     Ok(Arc::new(Services {
         metadata: quorum.view(),
@@ -127,6 +129,7 @@ fn open(
         config,
         quorum,
         partitions,
+        groups,
         levels,
         metrics,
     }))
@@ -205,6 +208,7 @@ async fn stop(services: &Services, tasks: TaskTracker, upkeep: TaskTracker) -> a
     info!("stopping");
     services.metrics.set_ready(false);
     services.partitions.wake_all();
+    services.groups.close();
     tasks.close();
     if tokio::time::timeout(DRAIN_MAX, tasks.wait()).await.is_err() {
         warn!(connections = tasks.len(), "connections did not finish in time and are cut");

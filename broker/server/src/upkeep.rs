@@ -9,6 +9,7 @@ use tokio_util::task::TaskTracker;
 use tracing::error;
 
 use crate::clock::now_ms;
+use crate::groups;
 use crate::services::Services;
 
 /// How often the logs are looked through; what is due less often keeps its own time.
@@ -22,6 +23,7 @@ pub(crate) fn spawn(tasks: &TaskTracker, services: &Arc<Services>, shutdown: &Ca
         tasks.spawn(shutdown.clone().run_until_cancelled_owned(clean(Arc::clone(services))));
     }
     tasks.spawn(shutdown.clone().run_until_cancelled_owned(keep_quorum(Arc::clone(services))));
+    tasks.spawn(shutdown.clone().run_until_cancelled_owned(groups::keep(Arc::clone(&services.groups))));
 }
 
 async fn maintain(services: Arc<Services>) {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use imbl::ordmap::DiffItem;
 use millrace_protocol::Uuid;
 
 /// The leader's id while a partition has none.
@@ -98,6 +99,16 @@ impl TopicsImage {
     pub fn iter_from<'a>(&'a self, first: &str) -> impl Iterator<Item = &'a Arc<TopicImage>> {
         let first: Arc<str> = first.into();
         self.by_name.range(first..).map(|(_, topic)| topic)
+    }
+
+    /// Whether a topic of `older` is no longer here, under the same id. Costs what the two differ in.
+    #[must_use]
+    pub fn lost_since(&self, older: &Self) -> bool {
+        older.by_name.diff(&self.by_name).any(|change| match change {
+            DiffItem::Add(..) => false,
+            DiffItem::Update { old: (_, old), new: (_, new) } => old.id != new.id,
+            DiffItem::Remove(..) => true,
+        })
     }
 
     /// How many topics there are.

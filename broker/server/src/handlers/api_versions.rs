@@ -10,21 +10,6 @@ use crate::context::RequestContext;
 /// Feature levels of Kafka 4.1 that clients and tools look at (KIP-584, KIP-778).
 const FEATURES: [(&str, i16, i16); 1] = [("metadata.version", 7, 27)];
 
-/// APIs without a route yet: those of consumer groups.
-const NOT_SERVED: [ApiKey; 11] = [
-    ApiKey::OffsetCommit,
-    ApiKey::OffsetFetch,
-    ApiKey::FindCoordinator,
-    ApiKey::JoinGroup,
-    ApiKey::Heartbeat,
-    ApiKey::LeaveGroup,
-    ApiKey::SyncGroup,
-    ApiKey::DescribeGroups,
-    ApiKey::ListGroups,
-    ApiKey::DeleteGroups,
-    ApiKey::OffsetDelete,
-];
-
 /// Versions of an API that the broker serves.
 pub(crate) fn served(api_key: ApiKey) -> VersionRange {
     api_key.versions()
@@ -51,12 +36,7 @@ pub(crate) fn handle(context: &RequestContext, request: &ApiVersionsRequest) -> 
     }
     let [(name, min_version, max_version)] = FEATURES;
     ApiVersionsResponse {
-        api_keys: ApiKey::ALL
-            .iter()
-            .copied()
-            .filter(|api_key| !NOT_SERVED.contains(api_key))
-            .map(entry)
-            .collect(),
+        api_keys: ApiKey::ALL.iter().copied().map(entry).collect(),
         supported_features: vec![SupportedFeatureKey { name: name.into(), min_version, max_version }],
         finalized_features_epoch: 0,
         finalized_features: vec![FinalizedFeatureKey {
