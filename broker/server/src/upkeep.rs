@@ -23,7 +23,15 @@ pub(crate) fn spawn(tasks: &TaskTracker, services: &Arc<Services>, shutdown: &Ca
         tasks.spawn(shutdown.clone().run_until_cancelled_owned(clean(Arc::clone(services))));
     }
     tasks.spawn(shutdown.clone().run_until_cancelled_owned(keep_quorum(Arc::clone(services))));
+    tasks.spawn(shutdown.clone().run_until_cancelled_owned(follow_reloads(Arc::clone(services))));
     tasks.spawn(shutdown.clone().run_until_cancelled_owned(groups::keep(Arc::clone(&services.groups))));
+}
+
+async fn follow_reloads(services: Arc<Services>) {
+    loop {
+        services.config.reloaded().await;
+        services.quorum.refresh().await;
+    }
 }
 
 async fn maintain(services: Arc<Services>) {

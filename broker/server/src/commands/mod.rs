@@ -1,4 +1,5 @@
-//! What the program was called for: the broker, its configuration, or a tool.
+//! What the program was called for: the broker, its configuration, a command for people, or one of
+//! Kafka's tools by its name.
 
 mod config;
 mod serve;
@@ -7,11 +8,11 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
-use millrace_cli::{Io, PeopleCommand};
+use millrace_cli::{Io, PeopleCommand, Tool};
 
-/// A message log that speaks the Kafka wire protocol.
+/// A message log that speaks the Kafka wire protocol
 #[derive(Debug, Parser)]
-#[command(name = "millrace", version, about, max_term_width = 100)]
+#[command(name = "millrace", version, max_term_width = 100)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -28,26 +29,43 @@ enum Command {
 }
 
 /// Runs the program with its arguments, the first of which is the name it was called by. Exit status
-/// 0 is success, 1 a failure, 2 a wrong command line or configuration.
+/// 0 is success, 1 a failure, 2 a wrong command line or configuration; Kafka's tools have their own.
 #[must_use]
 pub fn run(arguments: Vec<OsString>) -> ExitCode {
-    let matches = match Arguments::command().try_get_matches_from(arguments) {
-        Ok(matches) => matches,
-        Err(error) => {
-            // Nobody reads what a closed pipe swallows.
-            let _closed = error.print().is_err();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
-        }
-    };
-    match Arguments::from_arg_matches(&matches) {
+    let program = arguments.first().map(|name| name.to_string_lossy());
+    if let Some(tool) = program.as_deref().and_then(Tool::from_program) {
+        return run_tool(tool, &arguments[1..]);
+    }
+    let parsed = Arguments::command()
+        .try_get_matches_from(arguments)
+        .and_then(|matches| Arguments::from_arg_matches(&matches));
+    match parsed {
         Ok(Arguments { command: Command::Serve(serve) }) => serve.run(),
         Ok(Arguments { command: Command::Config(config) }) => config.run(),
         Ok(Arguments { command: Command::People(people) }) => {
             people.run(Arguments::command(), &mut Io::standard()).into()
         }
         Err(error) => {
+            // Nobody reads what a closed pipe swallows.
             let _closed = error.print().is_err();
-            ExitCode::from(2)
+            ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
         }
     }
+}
+
+/// Kafka's tools take their arguments as text, whatever bytes they are.
+fn run_tool(tool: Tool, arguments: &[OsString]) -> ExitCode {
+    let arguments: Vec<_> =
+        arguments.iter().map(|argument| argument.to_string_lossy().into_owned()).collect();
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let mut io = Io::standard();
+    let status = runtime.block_on(millrace_cli::run_tool(tool, &arguments, &mut io));
+    io.flush();
+    status.into()
 }

@@ -7,6 +7,7 @@ use arc_swap::{ArcSwap, Guard};
 use millrace_metadata::config::{ConfigLayers, ConfigMap, UpdateMode, broker_def};
 use millrace_metadata::image::ClusterImage;
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 use super::inputs::{Inputs, Settings};
 use super::place::{Notice, Problem, Refused};
@@ -20,6 +21,8 @@ const LISTENERS: &str = "listeners";
 pub(crate) struct LiveConfig {
     current: ArcSwap<ServerConfig>,
     writer: Mutex<Layers>,
+    /// Told after each second reading.
+    reloaded: Notify,
 }
 
 /// The layers that `current` was built from.
@@ -52,7 +55,14 @@ impl LiveConfig {
         let layers = Layers { inputs, settings, broker: ConfigMap::new(), default_broker: ConfigMap::new() };
         let mut notices = layers.settings.notices.clone();
         let config = layers.build(&layers.settings, &mut notices)?;
-        Ok((Self { current: ArcSwap::from_pointee(config), writer: Mutex::new(layers) }, notices))
+        Ok((
+            Self {
+                current: ArcSwap::from_pointee(config),
+                writer: Mutex::new(layers),
+                reloaded: Notify::new(),
+            },
+            notices,
+        ))
     }
 
     /// The configuration as it is now. Keep it for the length of one request, not longer.
@@ -78,6 +88,11 @@ impl LiveConfig {
         }
     }
 
+    /// Waits for the next second reading: topics take their defaults from here, and have to be told.
+    pub(crate) async fn reloaded(&self) {
+        self.reloaded.notified().await;
+    }
+
     /// Reads the file again (SIGHUP). Keys that need a restart keep the value they were started with.
     ///
     /// # Errors
@@ -94,6 +109,7 @@ impl LiveConfig {
         let config = layers.build(&settings, &mut Vec::new())?;
         layers.settings = settings;
         self.current.store(Arc::new(config));
+        self.reloaded.notify_one();
         Ok(Reloaded { applied, restart_needed })
     }
 }

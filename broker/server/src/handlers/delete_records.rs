@@ -30,13 +30,12 @@ fn delete(
     topic: &str,
     wanted: &DeleteRecordsPartition,
 ) -> DeleteRecordsPartitionResult {
-    let deleted = partitions.find(topic, wanted.partition_index)
-        .and_then(|partition| {
-            // `ReplicaManager.deleteRecordsOnLocalLog`: internal topics are not for clients to cut.
-            if partition.is_internal() {
-                return Err(ErrorCode::INVALID_TOPIC_EXCEPTION);
-            }
-            // `Partition.deleteRecordsOnLeader`: what is compacted and never expires keeps its start.
+    let deleted = partitions.find(topic, wanted.partition_index).and_then(|partition| {
+        // `ReplicaManager.deleteRecordsOnLocalLog`: internal topics are not for clients to cut.
+        if partition.is_internal() {
+            return Err(ErrorCode::INVALID_TOPIC_EXCEPTION);
+        }
+        // `Partition.deleteRecordsOnLeader`: what is compacted and never expires keeps its start.
         let policy = partition.log().config().retention.policy;
         if policy.compact && !policy.delete {
             return Err(ErrorCode::POLICY_VIOLATION);
@@ -47,7 +46,7 @@ fn delete(
             return Err(ErrorCode::OFFSET_OUT_OF_RANGE);
         }
         partition.delete_records(offset).map_err(|failure| failure.code)
-        });
+    });
     let partition_index = wanted.partition_index;
     match deleted {
         Ok(low_watermark) => {

@@ -1,6 +1,6 @@
 //! DescribeLogDirs: the data directories, the partitions in them and their sizes in bytes (KIP-113).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use millrace_protocol::ErrorCode;
 use millrace_protocol::messages::describe_log_dirs::{
@@ -16,13 +16,13 @@ pub(crate) fn handle(
     _: &RequestContext,
     request: DescribeLogDirsRequest,
 ) -> DescribeLogDirsResponse {
-    let wanted = request.topics.as_deref();
+    let wanted = request.topics.as_deref().map(named);
     let results = partitions.directories().into_iter().map(|directory| {
         let mut topics = BTreeMap::<String, Vec<DescribeLogDirsPartition>>::new();
         for partition in directory
             .partitions
             .iter()
-            .filter(|partition| is_wanted(wanted, partition.topic(), partition.index()))
+            .filter(|partition| is_wanted(wanted.as_ref(), partition.topic(), partition.index()))
         {
             topics.entry(partition.topic().to_owned()).or_default().push(DescribeLogDirsPartition {
                 partition_index: partition.index(),
@@ -46,8 +46,14 @@ pub(crate) fn handle(
     DescribeLogDirsResponse { results: results.collect(), ..DescribeLogDirsResponse::default() }
 }
 
-fn is_wanted(wanted: Option<&[DescribableLogDirTopic]>, topic: &str, index: i32) -> bool {
-    wanted.is_none_or(|topics| {
-        topics.iter().any(|wanted| wanted.topic == topic && wanted.partitions.contains(&index))
-    })
+type Named<'a> = HashSet<(&'a str, i32)>;
+
+fn named(topics: &[DescribableLogDirTopic]) -> Named<'_> {
+    let partitions =
+        topics.iter().flat_map(|topic| topic.partitions.iter().map(|index| (topic.topic.as_str(), *index)));
+    partitions.collect()
+}
+
+fn is_wanted(named: Option<&Named<'_>>, topic: &str, index: i32) -> bool {
+    named.is_none_or(|named| named.contains(&(topic, index)))
 }

@@ -22,7 +22,8 @@ pub(crate) fn handle(
 }
 
 fn describe(partitions: &Partitions, topic: &str, partition_index: i32) -> PartitionResponse {
-    let found = validate_topic_name(topic).and_then(|()| partitions.find(topic, partition_index).map_err(ApiError::bare));
+    let found = validate_topic_name(topic)
+        .and_then(|()| partitions.find(topic, partition_index).map_err(ApiError::bare));
     match found {
         Ok(partition) => PartitionResponse {
             partition_index,

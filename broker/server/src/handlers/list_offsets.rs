@@ -1,10 +1,12 @@
 //! ListOffsets: the offset at a timestamp, or at one of the places that have a negative number
 //! (`org.apache.kafka.common.requests.ListOffsetsRequest`).
 
+use std::collections::HashSet;
+
 use millrace_protocol::ErrorCode;
 use millrace_protocol::messages::list_offsets::{
     ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsRequest, ListOffsetsResponse,
-    ListOffsetsTopicResponse,
+    ListOffsetsTopic, ListOffsetsTopicResponse,
 };
 
 use crate::context::RequestContext;
@@ -24,6 +26,9 @@ const FIRST_WITH_MAX_TIMESTAMP: i16 = 7;
 const FIRST_WITH_EARLIEST_LOCAL: i16 = 8;
 const FIRST_WITH_LATEST_TIERED: i16 = 9;
 
+/// Searches that one request may make in the connection's own time.
+const SEARCHES_MAX: usize = 16;
+
 /// What was found: a timestamp (-1 where none belongs to it), an offset (-1 for nothing found) and
 /// its leader epoch.
 type Found = (i64, i64, i32);
@@ -33,38 +38,62 @@ pub(crate) fn handle(
     context: &RequestContext,
     request: ListOffsetsRequest,
 ) -> ListOffsetsResponse {
-    let topics = request.topics.into_iter().map(|topic| {
-        let answers =
-            topic.partitions.iter().map(|wanted| answer(partitions, context, &topic.name, wanted)).collect();
-        ListOffsetsTopicResponse { name: topic.name, partitions: answers }
+    let repeated = repeated(&request.topics);
+    let topics = request.topics.iter().map(|topic| {
+        let answers = topic.partitions.iter().map(|wanted| {
+            let found = if repeated.contains(&(topic.name.as_str(), wanted.partition_index)) {
+                Err(ErrorCode::INVALID_REQUEST)
+            } else {
+                find(partitions, context, &topic.name, wanted)
+            };
+            answer(wanted.partition_index, found, context.api_version)
+        });
+        ListOffsetsTopicResponse { name: topic.name.clone(), partitions: answers.collect() }
     });
-    ListOffsetsResponse { topics: topics.collect(), ..ListOffsetsResponse::default() }
+    // Each search by time may decompress a batch: with many of them the connections that this thread
+    // serves as well go on elsewhere.
+    let searches: usize = request.topics.iter().map(|topic| topic.partitions.len()).sum();
+    let topics = if searches > SEARCHES_MAX {
+        tokio::task::block_in_place(|| topics.collect())
+    } else {
+        topics.collect()
+    };
+    ListOffsetsResponse { topics, ..ListOffsetsResponse::default() }
 }
 
-fn answer(
+/// The partitions that a request names more than once.
+fn repeated(topics: &[ListOffsetsTopic]) -> HashSet<(&str, i32)> {
+    let mut seen = HashSet::new();
+    let named = topics.iter().flat_map(|topic| {
+        topic.partitions.iter().map(|partition| (topic.name.as_str(), partition.partition_index))
+    });
+    named.filter(|partition| !seen.insert(*partition)).collect()
+}
+
+fn find(
     partitions: &Partitions,
     context: &RequestContext,
     topic: &str,
     wanted: &ListOffsetsPartition,
+) -> Result<Found, ErrorCode> {
+    let partition = partitions.find(topic, wanted.partition_index)?;
+    partition.check_leader_epoch(wanted.current_leader_epoch)?;
+    look_up(&partition, wanted.timestamp, context.api_version)
+}
+
+fn answer(
+    partition_index: i32,
+    found: Result<Found, ErrorCode>,
+    version: i16,
 ) -> ListOffsetsPartitionResponse {
-    let partition_index = wanted.partition_index;
-    let found = partitions.find(topic, partition_index).and_then(
-        |partition| {
-            partition.check_leader_epoch(wanted.current_leader_epoch)?;
-            look_up(&partition, wanted.timestamp, context.api_version)
-        },
-    );
     match found {
-        Ok((timestamp, offset, epoch)) => {
-            let leader_epoch = if context.api_version >= FIRST_WITH_EPOCH { epoch } else { -1 };
-            ListOffsetsPartitionResponse {
-                partition_index,
-                error_code: ErrorCode::NONE,
-                timestamp,
-                offset,
-                leader_epoch,
-            }
-        }
+        Ok((timestamp, offset, epoch)) => ListOffsetsPartitionResponse {
+            partition_index,
+            error_code: ErrorCode::NONE,
+            timestamp,
+            offset,
+            leader_epoch: if version >= FIRST_WITH_EPOCH { epoch } else { -1 },
+        },
         Err(error_code) => ListOffsetsPartitionResponse {
             partition_index,
             error_code,

@@ -23,11 +23,10 @@ pub(crate) fn handle(
 }
 
 fn end(partitions: &Partitions, topic: &str, wanted: &OffsetForLeaderPartition) -> EpochEndOffset {
-    let found = partitions.find(topic, wanted.partition)
-        .and_then(|partition| {
-            partition.check_leader_epoch(wanted.current_leader_epoch)?;
-            Ok(partition.end_offset_for_epoch(wanted.leader_epoch))
-        });
+    let found = partitions.find(topic, wanted.partition).and_then(|partition| {
+        partition.check_leader_epoch(wanted.current_leader_epoch)?;
+        Ok(partition.end_offset_for_epoch(wanted.leader_epoch))
+    });
     match found {
         Ok((leader_epoch, end_offset)) => EpochEndOffset {
             error_code: ErrorCode::NONE,

@@ -153,7 +153,8 @@ fn checked(records: Bytes, version: i16) -> Result<Bytes, Failure> {
     }
     let header = BatchHeader::parse(&records).map_err(|error| Failure::from_records(&error))?;
     if version < FIRST_WITH_ZSTD && header.attributes.compression() == Ok(Compression::Zstd) {
-        let text = format!("Produce requests with version {version} are not allowed to use ZStandard compression");
+        let text =
+            format!("Produce requests with version {version} are not allowed to use ZStandard compression");
         return Err(Failure::new(ErrorCode::UNSUPPORTED_COMPRESSION_TYPE, text));
     }
     if header.size_bytes() < records.len() {
@@ -169,7 +170,9 @@ fn whole_batch(records: &[u8]) -> Result<Option<u8>, Failure> {
     };
     let length = i32::from_be_bytes(length);
     if length < LEGACY_OVERHEAD_BYTES {
-        let text = format!("Record size {length} is less than the minimum record overhead ({LEGACY_OVERHEAD_BYTES})");
+        let text = format!(
+            "Record size {length} is less than the minimum record overhead ({LEGACY_OVERHEAD_BYTES})"
+        );
         return Err(Failure::new(ErrorCode::CORRUPT_MESSAGE, text));
     }
     let Some(&magic) = records.get(MAGIC_AT) else { return Ok(None) };

@@ -19,8 +19,12 @@ struct Row<'a> {
 type Family = (&'static str, &'static str, fn(&Row<'_>) -> i64);
 
 const FAMILIES: [Family; 8] = [
-    ("kafka_topic_partition_current_offset", "Offset that the next record will get.", |row| row.partition.high_watermark()),
-    ("kafka_topic_partition_oldest_offset", "First offset that can be read.", |row| row.partition.log_start_offset()),
+    ("kafka_topic_partition_current_offset", "Offset that the next record will get.", |row| {
+        row.partition.high_watermark()
+    }),
+    ("kafka_topic_partition_oldest_offset", "First offset that can be read.", |row| {
+        row.partition.log_start_offset()
+    }),
     ("kafka_topic_partition_leader", "Node id of the leader.", |row| row.image.leader.into()),
     ("kafka_topic_partition_leader_is_preferred", "1 if the first replica leads.", |row| {
         (row.image.replicas.first() == Some(&row.image.leader)).into()
@@ -30,7 +34,9 @@ const FAMILIES: [Family; 8] = [
     ("kafka_topic_partition_under_replicated_partition", "1 if a replica is out of sync.", |row| {
         (row.image.isr.len() < row.image.replicas.len()).into()
     }),
-    ("kafka_log_log_size", "Bytes of the log on disk.", |row| i64::try_from(row.partition.size_bytes()).unwrap_or(i64::MAX)),
+    ("kafka_log_log_size", "Bytes of the log on disk.", |row| {
+        i64::try_from(row.partition.size_bytes()).unwrap_or(i64::MAX)
+    }),
 ];
 
 fn count(replicas: &[i32]) -> i64 {
@@ -51,7 +57,11 @@ pub(super) fn expose(to: &mut Exposition, image: &ClusterImage, partitions: &Par
         rows.iter().for_each(|row| to.sample(&row.labels, value(row)));
     }
     let offline = offline(image, partitions, node_id);
-    to.single("kafka_controller_kafkacontroller_offlinepartitionscount", "Partitions that nobody serves.", offline);
+    to.single(
+        "kafka_controller_kafkacontroller_offlinepartitionscount",
+        "Partitions that nobody serves.",
+        offline,
+    );
 }
 
 fn brokers(to: &mut Exposition, image: &ClusterImage) {
@@ -61,7 +71,10 @@ fn brokers(to: &mut Exposition, image: &ClusterImage) {
     for broker in alive() {
         for endpoint in &broker.endpoints {
             let address = format!("{}:{}", endpoint.host, endpoint.port);
-            to.sample(&Labels::new(&[("id", &broker.id), ("address", &address), ("listener", &endpoint.name)]), 1);
+            to.sample(
+                &Labels::new(&[("id", &broker.id), ("address", &address), ("listener", &endpoint.name)]),
+                1,
+            );
         }
     }
 }
@@ -71,7 +84,11 @@ fn rows<'a>(image: &'a ClusterImage, partitions: &Partitions, node_id: i32) -> V
         let led = topic.partitions.iter().filter(|(_, partition)| partition.leader == node_id);
         led.filter_map(|(index, image)| {
             let partition = partitions.get(&topic.name, *index)?;
-            Some(Row { labels: Labels::new(&[("topic", &topic.name), ("partition", index)]), image, partition })
+            Some(Row {
+                labels: Labels::new(&[("topic", &topic.name), ("partition", index)]),
+                image,
+                partition,
+            })
         })
     });
     led.collect()
@@ -79,9 +96,14 @@ fn rows<'a>(image: &'a ClusterImage, partitions: &Partitions, node_id: i32) -> V
 
 /// Partitions without a leader, and those whose leader is this broker and cannot serve them.
 fn offline(image: &ClusterImage, partitions: &Partitions, node_id: i32) -> usize {
-    let all = image.topics.iter().flat_map(|topic| topic.partitions.iter().map(move |(index, partition)| (topic, index, partition)));
+    let all = image
+        .topics
+        .iter()
+        .flat_map(|topic| topic.partitions.iter().map(move |(index, partition)| (topic, index, partition)));
     let offline = all.filter(|(topic, index, partition)| {
-        partition.leader < 0 || (partition.leader == node_id && partitions.get(&topic.name, **index).is_none_or(|partition| partition.is_offline()))
+        partition.leader < 0
+            || (partition.leader == node_id
+                && partitions.get(&topic.name, **index).is_none_or(|partition| partition.is_offline()))
     });
     offline.count()
 }

@@ -36,5 +36,9 @@ fn broker(to: &mut Exposition, services: &Services) {
     to.single("millrace_request_bytes", "Bytes of requests in memory.", services.budget.in_use_bytes());
     to.single("millrace_parked_fetches", "Fetches that wait for records.", services.partitions.parked());
     to.single("millrace_fetch_sessions", "Incremental fetch sessions.", services.fetch_sessions.open());
-    to.single("millrace_open_files", "Files of logs that are open.", services.partitions.logs().pool().open_count());
+    to.single(
+        "millrace_open_files",
+        "Files of logs that are open.",
+        services.partitions.logs().pool().open_count(),
+    );
 }

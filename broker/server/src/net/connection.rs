@@ -20,6 +20,10 @@ use crate::context::Peer;
 use crate::dispatch::{self, Dispatched};
 use crate::services::Services;
 
+/// Bytes of answers in memory at which a connection is not read from: whoever sends many requests and
+/// takes no answers pays for it alone.
+const READY_BYTES_MAX: usize = 1024 * 1024;
+
 /// Why a connection ended other than by the client closing it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConnectionError {
@@ -73,6 +77,8 @@ pub(crate) struct Connection {
     slots: VecDeque<Slot>,
     outbound: Outbound,
     idle_max: Duration,
+    /// Bytes of answers that have not left.
+    ready_bytes: usize,
     /// Requests under way at once (`queued.max.requests`); clients keep five or so.
     requests_max: usize,
 }
@@ -91,6 +97,7 @@ impl Connection {
             slots: VecDeque::new(),
             outbound: Outbound::default(),
             idle_max,
+            ready_bytes: 0,
             requests_max,
         }
     }
@@ -108,6 +115,7 @@ impl Connection {
                 biased;
                 answer = first_answer(&mut self.slots), if !idle => {
                     let answer = answer.ok_or_else(|| ConnectionError::Refused("an answer could not be written".into()))?;
+                    self.ready_bytes += answer.memory_bytes();
                     self.slots.pop_front();
                     self.slots.push_front(Slot::Ready(Some(answer)));
                 }
@@ -123,6 +131,7 @@ impl Connection {
     /// A waiting request that must take effect before the next one holds back reading.
     fn may_read(&self) -> bool {
         self.slots.len() < self.requests_max
+            && self.ready_bytes < READY_BYTES_MAX
             && !matches!(self.slots.back(), Some(Slot::Waiting { barrier: true, .. }))
     }
 
@@ -132,7 +141,10 @@ impl Connection {
         while let Some(frame) = next {
             let Frame { bytes, budget } = frame;
             let slot = match dispatch::dispatch(&self.services, &self.peer, bytes) {
-                Dispatched::Ready(response) => Slot::Ready(response),
+                Dispatched::Ready(response) => {
+                    self.ready_bytes += response.as_ref().map_or(0, Response::memory_bytes);
+                    Slot::Ready(response)
+                }
                 Dispatched::Waiting { answer, barrier } => Slot::Waiting { answer, barrier, _budget: budget },
                 Dispatched::Refused(reason) => return Err(ConnectionError::Refused(reason)),
             };
@@ -146,6 +158,7 @@ impl Connection {
     async fn send_ready(&mut self) -> Result<(), ConnectionError> {
         while let Some(Slot::Ready(response)) = self.slots.front_mut() {
             if let Some(response) = response.take() {
+                self.ready_bytes = self.ready_bytes.saturating_sub(response.memory_bytes());
                 self.outbound.push(response);
             }
             self.slots.pop_front();

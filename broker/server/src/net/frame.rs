@@ -16,8 +16,13 @@ const READ_BYTES: usize = 16 * 1024;
 const RESERVE_BYTES_MAX: usize = 1024 * 1024;
 /// Reserved ahead, at most, for each byte that has come: a promise alone gets no memory.
 const RESERVE_FACTOR: usize = 8;
-/// A frame that has begun must be whole after this long, and a second for each 64 KiB.
+/// A frame that has begun must be whole after this long, and a second for each 64 KiB that came: a
+/// promise of more bytes buys no time.
 const FRAME_SECONDS_MAX: u64 = 30;
+const BYTES_PER_SECOND_MIN: usize = 64 * 1024;
+/// A frame that finds no room in the budget for this long is given up, so that frames which each hold a
+/// part of the budget cannot wait for one another for ever.
+const BUDGET_WAIT_MAX: Duration = Duration::from_secs(30);
 const LENGTH_BYTES: usize = 4;
 
 /// A request's bytes and its part of the budget.
@@ -108,8 +113,10 @@ impl FrameReader {
         let wanted = (LENGTH_BYTES + length).min(self.buffer.len() + ahead);
         let held = self.taken.as_ref().map_or(0, limits::Bytes::num_permits);
         if wanted > held {
-            let more =
-                tokio::time::timeout_at(self.deadline_for(length), self.budget.take(wanted - held)).await;
+            let asked = Instant::now();
+            let more = tokio::time::timeout(BUDGET_WAIT_MAX, self.budget.take(wanted - held)).await;
+            // That we did not read is not the client's fault.
+            self.began = self.began.map(|began| began + asked.elapsed());
             let Ok(Ok(more)) = more else { return Err(FrameError::NoBudget { length }) };
             match &mut self.taken {
                 Some(taken) => taken.merge(more),
@@ -120,8 +127,8 @@ impl FrameReader {
         Ok(())
     }
 
-    fn deadline_for(&mut self, length: usize) -> Instant {
-        let seconds = FRAME_SECONDS_MAX + length as u64 / (64 * 1024);
+    fn deadline(&mut self) -> Instant {
+        let seconds = FRAME_SECONDS_MAX + (self.buffer.len() / BYTES_PER_SECOND_MIN) as u64;
         *self.began.get_or_insert_with(Instant::now) + Duration::from_secs(seconds)
     }
 
@@ -135,7 +142,7 @@ impl FrameReader {
                 self.buffer.reserve(READ_BYTES);
             } else {
                 let received = self.buffer.len();
-                let deadline = self.deadline_for(length.unwrap_or(0));
+                let deadline = self.deadline();
                 let ready = tokio::time::timeout_at(deadline, stream.readable()).await;
                 ready.map_err(|_| FrameError::TooSlow { length: length.unwrap_or(0), received })??;
             }

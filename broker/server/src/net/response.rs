@@ -27,6 +27,12 @@ pub(crate) struct Response {
 }
 
 impl Response {
+    /// Bytes that it holds in memory; those in files cost nothing until they leave.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        let held = |chunk: &Chunk| if let Chunk::Memory(bytes) = chunk { bytes.len() } else { 0 };
+        self.chunks.iter().map(held).sum()
+    }
+
     /// Frames `body` behind its header. `files` fill the holes that the body leaves, one each.
     pub(crate) fn new<M: Message>(
         api_key: ApiKey,

@@ -42,10 +42,14 @@ impl From<LogError> for Failure {
 fn code_of(error: &LogError) -> ErrorCode {
     match error {
         LogError::CorruptMessage(_) => ErrorCode::CORRUPT_MESSAGE,
-        LogError::InvalidRecord(_) | LogError::RefusedRecords { timestamps: false, .. } => ErrorCode::INVALID_RECORD,
+        LogError::InvalidRecord(_) | LogError::RefusedRecords { timestamps: false, .. } => {
+            ErrorCode::INVALID_RECORD
+        }
         LogError::UnsupportedCompression(_) => ErrorCode::UNSUPPORTED_COMPRESSION_TYPE,
         LogError::UnsupportedFormat(_) => ErrorCode::UNSUPPORTED_FOR_MESSAGE_FORMAT,
-        LogError::InvalidTimestamp { .. } | LogError::RefusedRecords { timestamps: true, .. } => ErrorCode::INVALID_TIMESTAMP,
+        LogError::InvalidTimestamp { .. } | LogError::RefusedRecords { timestamps: true, .. } => {
+            ErrorCode::INVALID_TIMESTAMP
+        }
         LogError::RecordTooLarge { .. } => ErrorCode::MESSAGE_TOO_LARGE,
         LogError::RecordListTooLarge { .. } => ErrorCode::RECORD_LIST_TOO_LARGE,
         LogError::OffsetOutOfRange { .. } => ErrorCode::OFFSET_OUT_OF_RANGE,

@@ -171,6 +171,13 @@ impl Quorum {
         Ok(reply)
     }
 
+    /// Gives all logs their settings anew: what topics take from the broker's file may have changed.
+    pub(crate) async fn refresh(&self) {
+        let writer = self.writer.lock().await;
+        let delta = ImageDelta { broker_configs: true, ..ImageDelta::default() };
+        tokio::task::block_in_place(|| writer.follower.follow(&self.image.load(), &delta));
+    }
+
     /// Takes a snapshot when the log has grown long, and removes old files. Blocks on the disk.
     pub(crate) async fn upkeep(&self) {
         let writer = self.writer.lock().await;

@@ -1,6 +1,8 @@
 //! DescribeConfigs: every setting with its value, source, synonyms and meaning
 //! (`org.apache.kafka` `ConfigHelper`; KIP-226, KIP-569).
 
+use std::collections::HashSet;
+
 use millrace_metadata::config::{
     ConfigDef, ConfigLayers, ConfigSource, Resolved, SynonymValue, UpdateMode, broker_def, broker_defs,
     resolve, topic_defs,
@@ -38,7 +40,12 @@ pub(crate) fn describe(
     let image = metadata.load();
     let config = config.load();
     let wanted = Wanted { synonyms: request.include_synonyms, documentation: request.include_documentation };
-    let results = request.resources.into_iter().map(|resource| {
+    // A resource is described once, however often it is named: the answer stays as large as the cluster.
+    let mut seen = HashSet::new();
+    let once = |resource: &DescribeConfigsResource| {
+        seen.insert((resource.resource_type, resource.resource_name.clone()))
+    };
+    let results = request.resources.into_iter().filter(once).map(|resource| {
         let described = entries(&image, &config, levels, &resource, wanted);
         let DescribeConfigsResource { resource_type, resource_name, configuration_keys } = resource;
         match described {
