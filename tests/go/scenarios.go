@@ -14,7 +14,7 @@ import (
 
 const codecRecords = 200
 
-var firstTimestamp = time.UnixMilli(1_700_000_000_000)
+var firstTimestamp = time.Now().Add(-time.Hour).Truncate(time.Second)
 
 var codecs = []struct {
 	name  string

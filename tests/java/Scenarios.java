@@ -21,7 +21,7 @@ import org.apache.kafka.common.header.internals.RecordHeader;
 
 /** What every client of the matrix is put through, with Kafka's own producer and consumer. */
 final class Scenarios {
-    static final long FIRST_TIMESTAMP_MS = 1_700_000_000_000L;
+    static final long FIRST_TIMESTAMP_MS = (System.currentTimeMillis() / 1000 - 3600) * 1000;
     private static final int CODEC_RECORDS = 200;
 
     private Scenarios() {}

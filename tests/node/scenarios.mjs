@@ -7,7 +7,7 @@ import {
 import { check, equal, request, until } from './report.mjs'
 
 const CODEC_RECORDS = 200
-export const FIRST_TIMESTAMP_MS = 1_700_000_000_000
+export const FIRST_TIMESTAMP_MS = (Math.floor(Date.now() / 1000) - 3600) * 1000
 
 export async function createTopicTwice() {
   await createTopic('created', 3, [{ name: 'max.message.bytes', value: '200000' }])

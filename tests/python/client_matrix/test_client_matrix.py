@@ -90,8 +90,7 @@ def check_files(broker, reports):
 @pytest.mark.parametrize("client", CLIENTS, ids=[client.name for client in CLIENTS])
 def test_client(client, new_broker, output):
     require(*client.needs)
-    # Some records have a timestamp of 2023: retention must not take them away in the middle.
-    broker = new_broker(client.name, **{"log.retention.ms": -1}, **client.overrides).start()
+    broker = new_broker(client.name, **client.overrides).start()
     started = time.monotonic()
     run = Run(client, broker, output / f"{client.name}.log")
     try:

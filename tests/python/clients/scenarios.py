@@ -21,7 +21,7 @@ Record = collections.namedtuple("Record", "partition offset key value timestamp_
 
 CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
 CODEC_RECORDS = 200
-FIRST_TIMESTAMP_MS = 1_700_000_000_000
+FIRST_TIMESTAMP_MS = int(time.time() - 3600) * 1000
 DEADLINE_S = 60.0
 
 

@@ -26,15 +26,9 @@ use millrace_tests::{Connection, until};
 use super::{Case, PRESENT};
 
 pub(super) const CASES: &[Case] = &[
-    ("find coordinator: of an empty name", |c| coordinator(c, "", 0)),
+    ("find coordinator: of an empty name", |c| found(c, "")),
     ("find coordinator: of a kind that nobody knows", |c| coordinator(c, "group", 7)),
-    ("find coordinator: of any group", |c| {
-        // The first one has the topic of offsets created.
-        until("there is a coordinator", || {
-            let found = coordinator(c, "any group", 0);
-            (!found.contains("COORDINATOR_NOT_AVAILABLE")).then_some(found)
-        })
-    }),
+    ("find coordinator: of any group", |c| found(c, "any group")),
     ("join: without a group", |c| joined(c, &join(""))),
     ("join: without a member id", |c| {
         let answer = ready(c, &join("joining"), 5, |answer| answer.error_code);
@@ -200,6 +194,14 @@ fn member(connection: &mut Connection, group: &str) -> JoinGroupResponse {
     let answer = ready(connection, &join(group), 3, |answer| answer.error_code);
     assert!(answer.error_code.is_ok(), "{answer:?}");
     answer
+}
+
+/// The first who asks has the topic of offsets created, which Kafka does not wait for.
+fn found(connection: &mut Connection, group: &str) -> String {
+    until("there is a coordinator", || {
+        let found = coordinator(connection, group, 0);
+        (!found.contains("COORDINATOR_NOT_AVAILABLE")).then_some(found)
+    })
 }
 
 fn coordinator(connection: &mut Connection, key: &str, key_type: i8) -> String {

@@ -21,6 +21,7 @@ mod groups;
 mod idempotence;
 mod produces;
 mod protocol;
+mod rebalances;
 mod topics;
 
 /// What a case does and sees, on a connection of its own.
@@ -42,6 +43,7 @@ fn cases() -> impl Iterator<Item = &'static Case> {
         idempotence::CASES,
         fetches::CASES,
         groups::CASES,
+        rebalances::CASES,
         configs::CASES,
     ];
     tables.into_iter().flatten()
