@@ -3,6 +3,8 @@
 //! anyway (offsets, connections, lag) is read when somebody asks, by `exposition`.
 
 mod exposition;
+mod groups;
+mod lag;
 mod partitions;
 mod scrape;
 mod topic;
@@ -14,6 +16,7 @@ use millrace_protocol::ApiKey;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry};
 
+use self::lag::LagClock;
 pub(crate) use scrape::scrape;
 pub(crate) use topic::TopicMetrics;
 
@@ -30,6 +33,7 @@ pub(crate) struct Metrics {
     topics: TopicVectors,
     storage_errors: IntCounter,
     ready: AtomicBool,
+    lag_clock: LagClock,
 }
 
 /// The vectors that each topic takes its counters from.
@@ -55,7 +59,14 @@ impl Metrics {
         registry.register(Box::new(storage_errors.clone()))?;
         registry.register(Box::new(ProcessCollector::for_self()))?;
         let requests = request_histograms(&registry)?;
-        Ok(Self { registry, requests, topics, storage_errors, ready: AtomicBool::new(false) })
+        Ok(Self {
+            registry,
+            requests,
+            topics,
+            storage_errors,
+            ready: AtomicBool::new(false),
+            lag_clock: LagClock::default(),
+        })
     }
 
     /// The counters of one topic; the same ones for each of its partitions.

@@ -4,7 +4,8 @@
 use prometheus::TextEncoder;
 
 use super::exposition::{Exposition, Labels};
-use super::{Metrics, partitions};
+use super::{Metrics, groups, partitions};
+use crate::clock::now_ms;
 use crate::services::Services;
 
 /// Everything there is to show. Without `services` the broker is still starting.
@@ -20,6 +21,15 @@ pub(crate) fn scrape(metrics: &Metrics, services: Option<&Services>) -> promethe
         broker(&mut state, services);
         let image = services.metadata.load();
         partitions::expose(&mut state, &image, &services.partitions, services.config.load().node_id);
+        let summaries = services.groups.snapshot();
+        groups::expose(
+            &mut state,
+            &summaries,
+            &services.partitions,
+            &metrics.lag_clock,
+            &image.cluster_id,
+            now_ms(),
+        );
     }
     text.push_str(&state.into_text());
     Ok(text)

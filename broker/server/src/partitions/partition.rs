@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use bytes::Bytes;
 use millrace_log::{AppendOptions, EpochEnd, FileRange, Log, LogError, Origin, ReadRequest};
 use millrace_protocol::messages::describe_producers::ProducerState;
+use millrace_protocol::records::{BATCH_HEADER_BYTES, Batch, BatchHeader, RecordsError, TimestampType};
 use millrace_protocol::{ErrorCode, Uuid};
 use tracing::warn;
 
@@ -223,6 +224,38 @@ impl Partition {
         Ok(found.map(|found| (found.timestamp_ms, found.offset, found.leader_epoch)))
     }
 
+    /// Timestamp of the first record at or after `offset`, below the high watermark. Decodes a batch only
+    /// when the record is not its first.
+    pub(crate) fn timestamp_at(&self, offset: i64) -> Result<Option<i64>, Failure> {
+        let mut from = offset;
+        while let Some(slice) = self.read(from, 1, true)? {
+            let header = self.header_of(&slice)?;
+            if let Some(timestamp_ms) = timestamp_in_header(&header, offset) {
+                return Ok(Some(timestamp_ms));
+            }
+            let bytes = slice.read_to_bytes().map_err(|error| self.failed(error))?;
+            let found = timestamp_in_batch(
+                &Batch { header, bytes },
+                offset,
+                self.log.config().message.decompressed_max_bytes,
+            );
+            if let Some(timestamp_ms) = found.map_err(|error| Failure::from_records(&error))? {
+                return Ok(Some(timestamp_ms));
+            }
+            // Compaction has removed what was left of this batch behind `offset`.
+            from = header.next_offset();
+        }
+        Ok(None)
+    }
+
+    fn header_of(&self, slice: &Slice) -> Result<BatchHeader, Failure> {
+        let mut bytes = [0; BATCH_HEADER_BYTES];
+        slice
+            .read_at(&mut bytes, 0)
+            .map_err(|error| Failure::new(ErrorCode::KAFKA_STORAGE_ERROR, error.to_string()))?;
+        BatchHeader::parse(&bytes).map_err(|error| Failure::from_records(&error))
+    }
+
     /// Forgets everything before `offset`. Returns the new log start.
     pub(crate) fn delete_records(&self, offset: i64) -> Result<i64, Failure> {
         self.log.delete_records(offset).map_err(|error| self.failed(error))
@@ -249,4 +282,24 @@ impl Partition {
     pub(crate) fn waiters(&self) -> &Waiters {
         &self.waiters
     }
+}
+
+/// Timestamp of the first record at or after `offset`, where a batch's header is enough to know it.
+fn timestamp_in_header(header: &BatchHeader, offset: i64) -> Option<i64> {
+    if header.attributes.timestamp_type() == TimestampType::LogAppendTime {
+        return Some(header.max_timestamp);
+    }
+    let is_whole =
+        header.record_count == header.last_offset_delta + 1 && !header.attributes.has_delete_horizon();
+    (is_whole && header.base_offset >= offset).then_some(header.base_timestamp)
+}
+
+fn timestamp_in_batch(batch: &Batch, offset: i64, bytes_max: u32) -> Result<Option<i64>, RecordsError> {
+    for record in batch.body(bytes_max as usize)?.refs() {
+        let record = record?;
+        if record.offset >= offset {
+            return Ok(Some(record.timestamp_ms));
+        }
+    }
+    Ok(None)
 }
