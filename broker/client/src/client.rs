@@ -368,11 +368,12 @@ pub(crate) struct Retry {
     started: Instant,
     within: Duration,
     failures: u32,
+    last: Option<ClientError>,
 }
 
 impl Retry {
     pub(crate) fn new(config: Arc<ClientConfig>, what: &str, within: Duration) -> Self {
-        Self { config, what: what.to_owned(), started: Instant::now(), within, failures: 0 }
+        Self { config, what: what.to_owned(), started: Instant::now(), within, failures: 0, last: None }
     }
 
     /// What is left of the time.
@@ -384,16 +385,27 @@ impl Retry {
     pub(crate) async fn after(&mut self, error: ClientError) -> Result<(), ClientError> {
         self.failures = self.failures.saturating_add(1);
         let wait = self.config.retry.wait_jittered(self.failures);
+        debug!(what = %self.what, %error, wait_ms = wait.as_millis() as u64, "may try again");
+        self.last = Some(error);
         if wait >= self.left() {
-            return Err(ClientError::TimedOut {
-                what: self.what.clone(),
-                after_ms: self.started.elapsed().as_millis() as u64,
-                last: Some(Box::new(error)),
-            });
+            return Err(self.timed_out());
         }
-        debug!(what = %self.what, %error, wait_ms = wait.as_millis() as u64, "will try again");
         tokio::time::sleep(wait).await;
         Ok(())
+    }
+
+    /// One attempt, for no longer than the time that is left; when it is up, so is the operation.
+    pub(crate) async fn attempt<T>(&self, attempt: impl Future<Output = T>) -> Result<T, ClientError> {
+        tokio::time::timeout(self.left(), attempt).await.map_err(|_| self.timed_out())
+    }
+
+    /// The error of an operation whose time is up.
+    pub(crate) fn timed_out(&self) -> ClientError {
+        ClientError::TimedOut {
+            what: self.what.clone(),
+            after_ms: self.started.elapsed().as_millis() as u64,
+            last: self.last.clone().map(Box::new),
+        }
     }
 }
 

@@ -76,6 +76,7 @@ pub(crate) struct Connection {
     client_id: Arc<str>,
     outgoing: mpsc::Sender<Outgoing>,
     in_flight: Arc<Semaphore>,
+    in_flight_max: usize,
     correlation_id: AtomicI32,
     versions: ApiVersionTable,
     last_used: Mutex<Instant>,
@@ -126,7 +127,7 @@ impl Connection {
     pub(crate) async fn open(node: NodeAddress, settings: &ConnectionSettings) -> Result<Self, ClientError> {
         let stream = connect(&node, settings).await?;
         let (reader, writer) = stream.into_split();
-        let in_flight_max = settings.in_flight_max.max(1);
+        let in_flight_max = settings.in_flight_max.clamp(1, Semaphore::MAX_PERMITS.min(u32::MAX as usize));
         // Whoever queues a frame holds a permit: the queue never holds more than there are permits.
         let (outgoing, to_write) = mpsc::channel(in_flight_max);
         let (written, unanswered) = mpsc::channel(in_flight_max);
@@ -145,6 +146,7 @@ impl Connection {
             client_id: Arc::clone(&settings.client_id),
             outgoing,
             in_flight: Arc::new(Semaphore::new(in_flight_max)),
+            in_flight_max,
             correlation_id: AtomicI32::new(0),
             versions: ApiVersionTable::default(),
             last_used: Mutex::new(Instant::now()),
@@ -214,6 +216,15 @@ impl Connection {
         self.outgoing
             .try_send(Outgoing { frame, waiting: None, permit })
             .map_err(|_| self.disconnected(R::API_KEY))
+    }
+
+    /// Returns when every request is answered, or written where no answer comes; or when it closed.
+    pub(crate) async fn drained(&self) {
+        let all = u32::try_from(self.in_flight_max).unwrap_or(u32::MAX);
+        tokio::select! {
+            _ = self.in_flight.acquire_many(all) => {}
+            () = self.outgoing.closed() => {}
+        }
     }
 
     async fn exchange_bytes<M: Message>(

@@ -126,15 +126,19 @@ impl Accumulator {
         let mut queue = partition.queue.lock();
         let slot = match queue.append(&record.item, &partition.id, &self.rules, memory, record.wants_fate) {
             Appended::Done(slot) => slot,
-            Appended::NeedsMemory => return Added::NeedsMemory,
+            Appended::NeedsMemory => {
+                // The batch before has ended: a good place to go on elsewhere.
+                if is_sticky {
+                    self.count_sticky(topic, 0, true);
+                }
+                return Added::NeedsMemory;
+            }
             Appended::Shut => return Added::Shut,
         };
         let is_new = !std::mem::replace(&mut queue.is_listed, true);
         drop(queue);
         if is_sticky {
-            let count = topic.partitions.len() as i32;
-            let bytes = record.item.bytes_max;
-            topic.sticky.count(bytes, slot.batch_ended, self.rules.batch_bytes, &topic.available, count);
+            self.count_sticky(topic, record.item.bytes_max, slot.batch_ended);
         }
         if topic.used_at_ms.load(Ordering::Relaxed) != record.now_ms {
             topic.used_at_ms.store(record.now_ms, Ordering::Relaxed);
@@ -146,6 +150,11 @@ impl Accumulator {
             self.wake.notify_one();
         }
         Added::Done(slot)
+    }
+
+    fn count_sticky(&self, topic: &Topic, bytes: usize, batch_ended: bool) {
+        let count = topic.partitions.len() as i32;
+        topic.sticky.count(bytes, batch_ended, self.rules.batch_bytes, &topic.available, count);
     }
 
     /// The partition's number, and whether it was the sticky partitioner that chose it.

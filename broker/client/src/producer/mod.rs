@@ -25,8 +25,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use millrace_protocol::ErrorCode;
 use millrace_protocol::records::BATCH_HEADER_BYTES;
+use millrace_protocol::{ApiKey, ErrorCode};
 use parking_lot::Mutex;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
@@ -42,7 +42,7 @@ use queue::{Rules, Slot};
 use sender::{Sender, now_ms};
 
 use crate::client::{Client, Retry};
-use crate::cluster::{PartitionView, TopicScope, TopicView};
+use crate::cluster::{ClusterView, PartitionView, TopicScope, TopicView};
 use crate::config::{Acks, ProducerConfig};
 use crate::deadline::after;
 use crate::error::ClientError;
@@ -127,7 +127,10 @@ impl Producer {
             value: record.value,
             headers: record.headers,
             bytes_max,
-            appended_at: self.config.track_latency.then(std::time::Instant::now),
+            appended_at: self
+                .config
+                .track_latency
+                .then(|| record.due_at.unwrap_or_else(std::time::Instant::now)),
         };
         let addressed =
             Addressed { topic: record.topic, partition: record.partition, item, now_ms, wants_fate };
@@ -205,24 +208,17 @@ impl Producer {
         let mut retry = Retry::new(Arc::new(self.config.client.clone()), &what, within);
         loop {
             let scope = TopicScope::Named(vec![topic.to_owned()]);
-            let suffices =
-                |view: &crate::cluster::ClusterView| view.topic(topic).is_some_and(|one| serves(one));
-            let asked = self.client.refresh_unless(&scope, true, suffices);
-            let error = match timeout_at(after(started, self.config.block_max), asked).await {
-                Ok(Ok(cluster)) => match cluster.topic(topic) {
+            let suffices = |view: &ClusterView| view.topic(topic).is_some_and(|one| serves(one));
+            let asked = retry.attempt(self.client.refresh_unless(&scope, true, suffices)).await?;
+            let error = match asked {
+                Ok(cluster) => match cluster.topic(topic) {
                     Some(view) if serves(view) => {
                         self.shared.learn(view, wanted.now_ms);
                         return Ok(());
                     }
-                    _ => {
-                        let code = cluster.topics.get(topic).map(|view| view.error);
-                        let code = code.filter(|code| code.is_err());
-                        let code = code.unwrap_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
-                        ClientError::api(millrace_protocol::ApiKey::Metadata, code, topic)
-                    }
+                    _ => missing(topic, cluster.topics.get(topic)),
                 },
-                Ok(Err(error)) => error,
-                Err(_) => ClientError::Unknown { what: format!("topic {topic} yet") },
+                Err(error) => error,
             };
             if !error.is_retriable() {
                 return Err(error);
@@ -280,6 +276,12 @@ impl Producer {
         let after_ms = timeout.as_millis() as u64;
         Err(ClientError::TimedOut { what: "closing the producer".to_owned(), after_ms, last: None })
     }
+}
+
+/// The error of a topic, or of a partition, that is not there yet.
+fn missing(topic: &str, view: Option<&Arc<TopicView>>) -> ClientError {
+    let code = view.map(|view| view.error).filter(|code| code.is_err());
+    ClientError::api(ApiKey::Metadata, code.unwrap_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION), topic)
 }
 
 fn rules(config: &ProducerConfig) -> Rules {

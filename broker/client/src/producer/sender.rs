@@ -110,6 +110,13 @@ impl Sender {
             }
             self.wait(&mut views, wake_at).await;
         }
+        if self.shared.phase() == Phase::Closing {
+            for node in self.nodes.values() {
+                if let Link::Up(connection) = &node.link {
+                    connection.drained().await;
+                }
+            }
+        }
         let mut left = self.shared.shut();
         left.extend(self.active.iter().flat_map(|partition| partition.queue.lock().shut()));
         left.into_iter().for_each(|batch| self.conclude((batch, Err(ClientError::Closed))));
@@ -252,8 +259,15 @@ impl Sender {
                 }
             }
         }
-        let Some(node) = self.nodes.get_mut(&id).filter(|_| !sent.is_empty()) else { return };
-        let Link::Up(connection) = &node.link else { return };
+        if sent.is_empty() {
+            return;
+        }
+        let node = self.nodes.entry(id).or_default();
+        let Link::Up(connection) = &node.link else {
+            // It broke while the request was put together.
+            let error = ClientError::Unknown { what: format!("a connection to broker {id}") };
+            return self.unanswered(sent, &error);
+        };
         let connection = Arc::clone(connection);
         node.in_flight += 1;
         let timeout = self.config.client.timeouts.request;

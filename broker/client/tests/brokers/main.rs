@@ -1,0 +1,46 @@
+//! The client against real brokers: Millrace and, where its jars are, Apache Kafka. The same scenarios
+//! run against both; each has topics and groups of its own, so they run side by side on one broker.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod producing;
+mod support;
+
+use support::{Cluster, run_all};
+
+/// Every scenario that needs nothing but a broker.
+const SCENARIOS: &[support::Scenario] = &[
+    ("producing::records_arrive_as_they_were_sent", |at| {
+        Box::pin(producing::records_arrive_as_they_were_sent(at))
+    }),
+    ("producing::keys_go_where_java_sends_them", |at| Box::pin(producing::keys_go_where_java_sends_them(at))),
+    ("producing::what_cannot_be_sent_is_refused", |at| {
+        Box::pin(producing::what_cannot_be_sent_is_refused(at))
+    }),
+    ("producing::memory_is_bounded", |at| Box::pin(producing::memory_is_bounded(at))),
+    ("producing::a_batch_too_large_is_cut", |at| Box::pin(producing::a_batch_too_large_is_cut(at))),
+    ("producing::cut_connections_lose_and_repeat_nothing", |at| {
+        Box::pin(producing::cut_connections_lose_and_repeat_nothing(at))
+    }),
+    ("producing::without_acks_nothing_is_known", |at| Box::pin(producing::without_acks_nothing_is_known(at))),
+    ("producing::partitions_that_come_later_are_used", |at| {
+        Box::pin(producing::partitions_that_come_later_are_used(at))
+    }),
+];
+
+#[test]
+fn against_millrace() {
+    let cluster = Cluster::millrace();
+    run_all(SCENARIOS, &cluster.place());
+}
+
+#[test]
+fn against_kafka() {
+    let Some(cluster) = Cluster::kafka() else {
+        millrace_tests::places::left_out(
+            "client-against-kafka",
+            "Kafka's jars are not there; run tests/setup",
+        );
+        return;
+    };
+    run_all(SCENARIOS, &cluster.place());
+}
