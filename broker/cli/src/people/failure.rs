@@ -39,6 +39,12 @@ impl Failure {
         self
     }
 
+    /// Adds what could help, where nothing better is known.
+    pub(crate) fn or_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint.get_or_insert_with(|| hint.into());
+        self
+    }
+
     /// The cluster refused what was being done; `what` names the topic, group or partition concerned.
     pub(crate) fn refused(what: impl fmt::Display, error: ClientError) -> Self {
         // The error would name it a second time.

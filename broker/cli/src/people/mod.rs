@@ -19,6 +19,7 @@ mod logs;
 mod offsets;
 mod payload;
 mod peek;
+mod perf;
 mod position;
 mod produce;
 mod screen;
@@ -64,6 +65,8 @@ enum Commands {
     Cluster(cluster::ClusterArgs),
     /// The files of partitions: show what is in them, without a broker
     Logs(logs::LogsArgs),
+    /// Loads: measure throughput and latencies of any broker that speaks the protocol
+    Perf(perf::PerfArgs),
     /// Write a shell's completions to standard output
     Completions {
         /// The shell
@@ -109,6 +112,7 @@ impl PeopleCommand {
             Commands::Offsets(args) => args.common.output.clone(),
             Commands::Cluster(args) => args.common.output.clone(),
             Commands::Logs(args) => args.output.clone(),
+            Commands::Perf(args) => args.output(),
             Commands::Completions { .. } => OutputArgs::default(),
         }
     }
@@ -124,6 +128,7 @@ fn run(command: Commands, root: Command, screen: &mut Screen<'_>) -> Result<(), 
         Commands::Offsets(args) => wait(offsets::run(args, screen)),
         Commands::Cluster(args) => wait(cluster::run(args, screen)),
         Commands::Logs(args) => logs::run(args, screen),
+        Commands::Perf(args) => wait(perf::run(args, screen)),
         Commands::Completions { shell } => {
             complete(shell, root, screen);
             Ok(())

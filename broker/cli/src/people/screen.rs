@@ -239,6 +239,20 @@ impl<'a> Screen<'a> {
         bar.enable_steady_tick(Duration::from_millis(250));
         bar
     }
+
+    /// A count without a known end, where there is a terminal to draw on.
+    pub(crate) fn spinner(&self) -> ProgressBar {
+        if !self.error_is_terminal {
+            return ProgressBar::hidden();
+        }
+        let target = ProgressDrawTarget::stderr_with_hz(REDRAWS_PER_SECOND);
+        let bar = ProgressBar::with_draw_target(None, target);
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {human_pos}  {per_sec}  {elapsed}") {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(Duration::from_millis(250));
+        bar
+    }
 }
 
 /// What a progress bar counts.
@@ -248,8 +262,6 @@ pub(crate) enum Unit {
     Bytes,
     /// Records, or anything else there are many of.
     Things,
-    /// Seconds, of a run that takes a given time.
-    Seconds,
 }
 
 impl Unit {
@@ -258,8 +270,9 @@ impl Unit {
             Self::Bytes => {
                 "{bar:30.cyan/dim} {percent:>3}%  {bytes} of {total_bytes}  {bytes_per_sec}  {eta} left"
             }
-            Self::Things => "{bar:30.cyan/dim} {percent:>3}%  {human_pos} of {human_len}  {per_sec}  {msg}",
-            Self::Seconds => "{bar:30.cyan/dim} {percent:>3}%  {pos} of {len} s  {msg}",
+            Self::Things => {
+                "{bar:30.cyan/dim} {percent:>3}%  {human_pos} of {human_len}  {per_sec}  {eta} left"
+            }
         }
     }
 }
