@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use millrace_client::{
     Admin as ClientAdmin, AlterConfigOp, AlterOp, Client, ClientConfig, ClientError, CommittedOffset,
     ConfigEntry, ConfigResource, DescribeConfigsOptions, GroupDescription, GroupListing, IsolationLevel,
-    ListGroupsOptions, NewPartitions, NewTopic, OffsetSpec, ResourceKind, Target, TopicListing,
+    ListGroupsOptions, ListedOffset, NewPartitions, NewTopic, OffsetSpec, ResourceKind, Target, TopicListing,
     TopicPartition,
 };
 use millrace_protocol::messages::describe_topic_partitions as dtp;
@@ -66,7 +66,8 @@ impl Admin {
     }
 
     /// With these settings.
-    pub(crate) fn from_properties(properties: Properties) -> Result<Self, Throwable> {
+    pub(crate) fn from_properties(mut properties: Properties) -> Result<Self, Throwable> {
+        properties.entry("client.id".to_owned()).or_insert_with(|| "adminclient-1".to_owned());
         let failed = |error: ClientError| {
             Throwable::new("org.apache.kafka.common.KafkaException", "Failed to create new KafkaAdminClient")
                 .caused_by(throwable(error))
@@ -175,6 +176,10 @@ impl Admin {
 
     /// Makes a topic.
     pub(crate) async fn create_topic(&self, topic: NewTopic) -> Result<(), Throwable> {
+        if topic.name.is_empty() {
+            let message = "The given topic name '' cannot be represented in a request.";
+            return Err(Throwable::kafka("InvalidTopicException", message));
+        }
         let results = self.inner.create_topics(vec![topic], false).await.map_err(throwable)?;
         first_failure(results)
     }
@@ -292,10 +297,11 @@ impl Admin {
         let wanted = partitions.iter().map(|partition| (partition.clone(), spec)).collect();
         let found =
             self.inner.list_offsets(wanted, IsolationLevel::ReadUncommitted).await.map_err(throwable)?;
-        found
-            .into_iter()
-            .map(|(partition, listed)| Ok((partition, listed.map_err(throwable)?.offset)))
-            .collect()
+        let offset = |(partition, listed): (TopicPartition, Result<ListedOffset, ClientError>)| match listed {
+            Ok(listed) => Ok((partition, listed.offset)),
+            Err(error) => Err(no_offset(&partition, error)),
+        };
+        found.into_iter().map(offset).collect()
     }
 }
 
@@ -328,6 +334,22 @@ fn checked(code: ErrorCode) -> Result<(), Throwable> {
 
 fn unknown_topic() -> Throwable {
     Throwable::from_code(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, None)
+}
+
+/// What begins the message about a partition of a topic that does not exist.
+pub(crate) const NO_METADATA: &str = "Failed to fetch metadata for partition ";
+
+fn no_offset(partition: &TopicPartition, error: ClientError) -> Throwable {
+    match error.code() {
+        Some(code @ ErrorCode::UNKNOWN_TOPIC_OR_PARTITION) => Throwable::from_code(
+            code,
+            Some(&format!(
+                "{NO_METADATA}{partition} because metadata for topic `{}` could not be found",
+                partition.topic
+            )),
+        ),
+        _ => throwable(error),
+    }
 }
 
 fn missing(group: &str) -> Throwable {

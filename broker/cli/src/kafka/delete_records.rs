@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use millrace_client::TopicPartition;
+use millrace_protocol::ErrorCode;
 use serde_json::Value;
 
 use super::Tool;
 use super::command_line::{Stop, check_required, end_with_trace, help_or_version, parse};
 use super::hash::sort_partitions;
+use super::log;
 use super::options::Spec;
 use super::properties::read_file;
 use super::throwable::Throwable;
@@ -36,26 +38,36 @@ async fn execute(arguments: &[String], io: &mut Io) -> Result<(), Stop> {
     sort_partitions(&mut wanted, |(partition, _)| (&partition.topic, partition.partition));
     io.line("Executing records delete operation");
     let order: Vec<TopicPartition> = wanted.iter().map(|(partition, _)| partition.clone()).collect();
-    let results = admin.inner().delete_records(wanted).await;
+    let results =
+        admin.inner().delete_records(wanted).await.unwrap_or_else(|error| {
+            order.into_iter().map(|partition| (partition, Err(error.clone()))).collect()
+        });
     io.line("Records delete operation completed:");
-    let mut results: BTreeMap<TopicPartition, Result<i64, Throwable>> = match results {
-        Ok(results) => {
-            results.into_iter().map(|(partition, mark)| (partition, mark.map_err(throwable))).collect()
-        }
-        Err(error) => {
-            order.iter().map(|partition| (partition.clone(), Err(throwable(error.clone())))).collect()
-        }
-    };
-    for partition in order {
-        match results.remove(&partition) {
-            Some(Ok(mark)) => io.line(format!("partition: {partition}\tlow_watermark: {mark}")),
-            Some(Err(error)) => {
-                io.line(format!("partition: {partition}\terror: {}", error.execution().message()));
+    for (partition, result) in results {
+        match result {
+            Ok(mark) => io.line(format!("partition: {partition}\tlow_watermark: {mark}")),
+            Err(error) => {
+                log_failure(&admin, &partition, error.code(), io);
+                let error = throwable(error).execution();
+                io.line(format!("partition: {partition}\terror: {}", error.message()));
             }
-            None => {}
         }
     }
     Ok(())
+}
+
+/// What Kafka's admin client logs about a refusal by a partition's leader. A partition that does not exist
+/// has none: there Kafka's tool waits for a minute and prints a timeout, ours says at once what is wrong.
+fn log_failure(admin: &Admin, partition: &TopicPartition, code: Option<ErrorCode>, io: &mut Io) {
+    let Some(code) = code.filter(|code| !code.is_retriable()) else { return };
+    let unexpected = if code == ErrorCode::TOPIC_AUTHORIZATION_FAILED { "" } else { "unexpected " };
+    let message = format!(
+        "[AdminClient clientId={}] DeleteRecords request for topic partition {partition} failed due to an \
+         {unexpected}error {}",
+        admin.inner().client().config().client_id,
+        code.name()
+    );
+    log::error(io, "org.apache.kafka.clients.admin.internals.DeleteRecordsHandler", &message);
 }
 
 /// Reads `{"partitions": [{"topic": "t", "partition": 0, "offset": 1}], "version": 1}`.

@@ -4,15 +4,19 @@
 //! | file | is |
 //! |---|---|
 //! | `options.rs`, `command_line.rs`, `usage.rs` | joptsimple's syntax, its errors, the usage texts |
-//! | `throwable.rs`, `log.rs` | exceptions and log lines as text |
-//! | `hash.rs`, `format.rs`, `datetime.rs`, `pattern.rs`, `properties.rs` | what of Java shows in the output |
+//! | `throwable.rs`, `log.rs`, `clients.rs` | exceptions and log lines as text |
+//! | `hash.rs`, `format.rs`, `metrics.rs`, `datetime.rs`, `pattern.rs`, `properties.rs` | what of Java shows in the output |
 //! | the rest | one tool each |
 //!
 //! Nothing here formats for people; that is `people`.
 
 mod api_versions;
+mod clients;
 mod command_line;
 mod configs;
+mod console_consumer;
+mod console_producer;
+mod consumer_perf;
 mod datetime;
 mod delete_records;
 mod format;
@@ -20,8 +24,10 @@ mod get_offsets;
 mod groups;
 mod hash;
 mod log;
+mod metrics;
 mod options;
 mod pattern;
+mod producer_perf;
 mod properties;
 mod throwable;
 mod topics;
@@ -37,6 +43,10 @@ use crate::io::Io;
 pub enum Tool {
     /// `kafka-topics`
     Topics,
+    /// `kafka-console-producer`
+    ConsoleProducer,
+    /// `kafka-console-consumer`
+    ConsoleConsumer,
     /// `kafka-consumer-groups`
     ConsumerGroups,
     /// `kafka-configs`
@@ -47,17 +57,25 @@ pub enum Tool {
     DeleteRecords,
     /// `kafka-broker-api-versions`
     BrokerApiVersions,
+    /// `kafka-producer-perf-test`
+    ProducerPerf,
+    /// `kafka-consumer-perf-test`
+    ConsumerPerf,
 }
 
 impl Tool {
     /// Every tool.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 10] = [
         Self::Topics,
+        Self::ConsoleProducer,
+        Self::ConsoleConsumer,
         Self::ConsumerGroups,
         Self::Configs,
         Self::GetOffsets,
         Self::DeleteRecords,
         Self::BrokerApiVersions,
+        Self::ProducerPerf,
+        Self::ConsumerPerf,
     ];
 
     /// The name people type, without `.sh`.
@@ -65,11 +83,15 @@ impl Tool {
     pub fn name(self) -> &'static str {
         match self {
             Self::Topics => "kafka-topics",
+            Self::ConsoleProducer => "kafka-console-producer",
+            Self::ConsoleConsumer => "kafka-console-consumer",
             Self::ConsumerGroups => "kafka-consumer-groups",
             Self::Configs => "kafka-configs",
             Self::GetOffsets => "kafka-get-offsets",
             Self::DeleteRecords => "kafka-delete-records",
             Self::BrokerApiVersions => "kafka-broker-api-versions",
+            Self::ProducerPerf => "kafka-producer-perf-test",
+            Self::ConsumerPerf => "kafka-consumer-perf-test",
         }
     }
 
@@ -86,10 +108,14 @@ impl Tool {
 pub(crate) async fn run(tool: Tool, arguments: &[String], io: &mut Io) -> u8 {
     match tool {
         Tool::Topics => topics::run(arguments, io).await,
+        Tool::ConsoleProducer => console_producer::run(arguments, io).await,
+        Tool::ConsoleConsumer => console_consumer::run(arguments, io).await,
         Tool::ConsumerGroups => groups::run(arguments, io).await,
         Tool::Configs => configs::run(arguments, io).await,
         Tool::GetOffsets => get_offsets::run(arguments, io).await,
         Tool::DeleteRecords => delete_records::run(arguments, io).await,
         Tool::BrokerApiVersions => api_versions::run(arguments, io).await,
+        Tool::ProducerPerf => producer_perf::run(arguments, io).await,
+        Tool::ConsumerPerf => consumer_perf::run(arguments, io).await,
     }
 }

@@ -17,12 +17,15 @@ pub(crate) fn load(path: &str) -> Result<Properties, Throwable> {
     Ok(parse(&String::from_utf8_lossy(&bytes)))
 }
 
-/// Reads a whole file as text.
+/// Reads a whole file as text (`Utils.readFileAsString`).
 ///
 /// # Errors
-/// As [`load`].
+/// `IOException` around what [`load`] fails with.
 pub(crate) fn read_file(path: &str) -> Result<String, Throwable> {
-    std::fs::read_to_string(path).map_err(|error| file_error(path, &error))
+    std::fs::read_to_string(path).map_err(|error| {
+        Throwable::new("java.io.IOException", format!("Unable to read file {path}"))
+            .caused_by(file_error(path, &error))
+    })
 }
 
 fn file_error(path: &str, error: &std::io::Error) -> Throwable {

@@ -21,6 +21,11 @@ impl Throwable {
         Self { class: class.to_owned(), message: Some(message.into()), cause: None }
     }
 
+    /// A failure of `class` without a message.
+    pub(crate) fn bare(class: &str) -> Self {
+        Self { class: class.to_owned(), message: None, cause: None }
+    }
+
     /// `java.lang.IllegalArgumentException`.
     pub(crate) fn illegal_argument(message: impl Into<String>) -> Self {
         Self::new("java.lang.IllegalArgumentException", message)

@@ -21,10 +21,14 @@ pub(crate) fn usage(tool: Tool) -> String {
 pub(crate) fn raw(tool: Tool) -> &'static str {
     match tool {
         Tool::Topics => include_str!("usage/kafka-topics.txt"),
+        Tool::ConsoleProducer => include_str!("usage/kafka-console-producer.txt"),
+        Tool::ConsoleConsumer => include_str!("usage/kafka-console-consumer.txt"),
         Tool::ConsumerGroups => include_str!("usage/kafka-consumer-groups.txt"),
         Tool::Configs => include_str!("usage/kafka-configs.txt"),
         Tool::GetOffsets => include_str!("usage/kafka-get-offsets.txt"),
         Tool::DeleteRecords => include_str!("usage/kafka-delete-records.txt"),
         Tool::BrokerApiVersions => include_str!("usage/kafka-broker-api-versions.txt"),
+        Tool::ProducerPerf => include_str!("usage/kafka-producer-perf-test.txt"),
+        Tool::ConsumerPerf => include_str!("usage/kafka-consumer-perf-test.txt"),
     }
 }

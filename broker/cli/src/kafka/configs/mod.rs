@@ -7,6 +7,8 @@
 mod changes;
 mod options;
 
+use std::time::Duration;
+
 use millrace_client::{ConfigEntry, ConfigSource, ListGroupsOptions, ResourceKind};
 
 use self::options::Request;
@@ -42,7 +44,8 @@ pub(super) async fn run(arguments: &[String], io: &mut Io) -> u8 {
 fn is_plain(error: &Throwable) -> bool {
     error.class().starts_with("joptsimple.")
         || ["IllegalArgumentException", "NumberFormatException"].contains(&error.simple_name())
-        || ["UnsupportedVersionException", "InvalidConfigurationException"].contains(&error.simple_name())
+        || ["UnsupportedVersionException", "InvalidConfigurationException", "InvalidTopicException"]
+            .contains(&error.simple_name())
 }
 
 async fn execute(arguments: &[String], io: &mut Io) -> Result<(), Stop> {
@@ -64,6 +67,23 @@ async fn execute(arguments: &[String], io: &mut Io) -> Result<(), Stop> {
         describe(&admin, &request, io).await?;
     }
     Ok(())
+}
+
+/// How long the tool waits for the settings of an entity: a broker may be down.
+const DESCRIBE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long the tool waits for a change.
+const ALTER_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// `KafkaFuture.get` with a timeout.
+async fn within<T>(
+    timeout: Duration,
+    call: impl Future<Output = Result<T, Throwable>>,
+) -> Result<T, Throwable> {
+    match tokio::time::timeout(timeout, call).await {
+        Ok(result) => result.map_err(Throwable::execution),
+        Err(_) => Err(Throwable::bare("java.util.concurrent.TimeoutException")),
+    }
 }
 
 /// Types of entities whose settings DescribeConfigs gives, each with the source of what was set for it.
@@ -103,7 +123,8 @@ async fn settings(
         return Err(Throwable::illegal_argument(format!("Invalid entity type: {kind}")));
     };
     let names = [name.to_owned()];
-    let found = admin.describe_configs(resource, &names, synonyms).await.map_err(Throwable::execution)?;
+    let asked = admin.describe_configs(resource, &names, synonyms);
+    let found = within(DESCRIBE_TIMEOUT, asked).await?;
     let mut entries: Vec<ConfigEntry> = found.into_iter().next().unwrap_or_default();
     if let (false, Some(source)) = (all, source) {
         entries.retain(|entry| entry.source == source);
@@ -132,7 +153,7 @@ async fn alter(admin: &Admin, request: &Request, io: &mut Io) -> Result<(), Thro
     }
     let mut operations: Vec<(String, Option<String>)> = removed.into_iter().map(|key| (key, None)).collect();
     operations.extend(added.into_iter().map(|(key, value)| (key, Some(value))));
-    admin.alter_config(resource, name, operations).await.map_err(Throwable::execution)?;
+    within(ALTER_TIMEOUT, admin.alter_config(resource, name, operations)).await?;
     if name.is_empty() {
         io.line(format!("Completed updating default config for {kind} in the cluster."));
     } else {

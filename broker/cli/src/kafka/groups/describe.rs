@@ -227,18 +227,17 @@ fn print_members(group: &GroupDescription, verbose: bool, io: &mut Io) -> Result
     if !with_instances {
         widths.remove(2);
     }
-    let mut print =
-        |mut cells: Vec<&str>, epochs: &str, assignment: &str, target_epoch: &str, target: &str| {
-            if !with_instances {
-                cells.remove(2);
-            }
-            let mut line = format!("{} ", columns(&cells, &widths));
-            if verbose {
-                let assignment = left(assignment, widest_assignment);
-                line.push_str(&columns(&[epochs, &assignment, target_epoch, target], &[15, 0, 15, 20]));
-            }
-            line
-        };
+    let print = |mut cells: Vec<&str>, epochs: &str, assignment: &str, target_epoch: &str, target: &str| {
+        if !with_instances {
+            cells.remove(2);
+        }
+        let mut line = format!("{} ", columns(&cells, &widths));
+        if verbose {
+            let assignment = left(assignment, widest_assignment);
+            line.push_str(&columns(&[epochs, &assignment, target_epoch, target], &[15, 0, 15, 20]));
+        }
+        line
+    };
     let headers = vec!["GROUP", "CONSUMER-ID", "GROUP-INSTANCE-ID", "HOST", "CLIENT-ID", "#PARTITIONS"];
     let header = print(headers, "CURRENT-EPOCH", "CURRENT-ASSIGNMENT", "TARGET-EPOCH", "TARGET-ASSIGNMENT");
     io.line(format!("\n{header}"));

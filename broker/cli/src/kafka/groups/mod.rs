@@ -9,14 +9,16 @@ mod regex_check;
 mod reset;
 
 use millrace_client::{GroupListing, ListGroupsOptions};
+use millrace_protocol::ErrorCode;
 
 use super::command_line::{Stop, end_uncaught, usage_and_exit};
 use super::format::{left, length};
 use super::hash::{sort_as_hash_map, sort_strings, string_hash};
+use super::log;
 use super::options::Options;
 use super::properties::{Properties, load};
 use super::throwable::Throwable;
-use crate::admin::Admin;
+use crate::admin::{Admin, NO_METADATA};
 use crate::io::Io;
 
 const LOGGER: &str = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand";
@@ -44,6 +46,7 @@ async fn execute(arguments: &[String], io: &mut Io) -> Result<(), Stop> {
         }
         // The tool reports this and ends with 0 all the same.
         Err(Stop::Throw(error)) => {
+            log_unknown_topic(&error, io);
             let message = format!("Executing consumer group command failed due to {}", error.message());
             print_error(io, &message);
             io.error(error.stack_trace());
@@ -51,6 +54,21 @@ async fn execute(arguments: &[String], io: &mut Io) -> Result<(), Stop> {
         }
         other => other,
     }
+}
+
+/// Kafka's admin client logs that it looked for a topic in vain.
+fn log_unknown_topic(error: &Throwable, io: &mut Io) {
+    let mut root = error;
+    while let Some(cause) = root.cause() {
+        root = cause;
+    }
+    if !root.message().starts_with(NO_METADATA) {
+        return;
+    }
+    let topic = root.message().split('`').nth(1).unwrap_or_default();
+    let text = format!("[AdminClient clientId=adminclient-1] Received unknown topic error for topic {topic}");
+    log::error(io, "org.apache.kafka.clients.admin.internals.PartitionLeaderStrategy", &text);
+    io.error(Throwable::from_code(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, None).stack_trace());
 }
 
 async fn act(options: &Options, io: &mut Io) -> Result<(), Stop> {
@@ -79,7 +97,7 @@ fn connect(options: &Options) -> Result<Admin, Throwable> {
         None => Properties::new(),
     };
     properties.insert("bootstrap.servers".to_owned(), options.value("bootstrap-server")?.unwrap_or_default());
-    let timeout_ms = options.long("timeout")?.unwrap_or(5000);
+    let timeout_ms = options.long("timeout")?.unwrap_or(30_000);
     properties.insert("default.api.timeout.ms".to_owned(), timeout_ms.to_string());
     properties.insert("request.timeout.ms".to_owned(), timeout_ms.min(30_000).to_string());
     Admin::from_properties(properties)

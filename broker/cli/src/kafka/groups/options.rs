@@ -20,7 +20,7 @@ const SPECS: &[Spec] = &[
     Spec::switch("describe"),
     Spec::switch("all-groups"),
     Spec::switch("delete"),
-    Spec::long("timeout").or("5000"),
+    Spec::long("timeout").or("30000"),
     Spec::text("command-config"),
     Spec::switch("reset-offsets"),
     Spec::switch("delete-offsets"),

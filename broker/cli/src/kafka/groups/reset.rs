@@ -243,21 +243,22 @@ async fn from_file(
         lines.pop();
     }
     let groups = options.values("group");
-    let has_no_groups = match csv::read(lines.first().copied().unwrap_or_default(), false) {
-        Ok(_) => true,
-        Err(error) => {
-            // Kafka reads the plan twice, to see whether there is one and to use it.
-            io.error(error.stack_trace().repeat(2));
-            false
+    let shape = csv::read(lines.first().copied().unwrap_or_default(), false);
+    // Kafka reads the plan twice, to see whether there is one and to use it, and complains each time.
+    let mut complain = || {
+        if let Err(error) = &shape {
+            io.error(error.stack_trace());
         }
     };
-    let with_group = !(groups.len() == 1 && has_no_groups);
+    complain();
+    let with_group = !(groups.len() == 1 && shape.is_ok());
     let mut plans: BTreeMap<String, BTreeMap<TopicPartition, i64>> = BTreeMap::new();
     for line in lines {
         let line = csv::read(line, with_group).map_err(Throwable::runtime)?;
         let owner = line.group.unwrap_or_else(|| group.to_owned());
         plans.entry(owner).or_default().insert(line.partition, line.offset);
     }
+    complain();
     match plans.remove(group) {
         Some(plan) => Ok(within_range(admin, plan.into_iter().collect(), io).await?),
         None => {

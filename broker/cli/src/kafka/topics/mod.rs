@@ -97,9 +97,18 @@ async fn create(admin: &Admin, options: &Options, io: &mut Io) -> Result<(), Thr
     match admin.create_topic(new).await {
         Ok(()) => io.line(format!("Created topic {}.", topic.name)),
         Err(error) if options.has("if-not-exists") && error.simple_name() == "TopicExistsException" => {}
-        Err(error) => return Err(error),
+        Err(error) => return Err(checked_here(error)),
     }
     Ok(())
+}
+
+/// Kafka's tool checks the types of settings itself, before it asks the broker, whose words are the same.
+fn checked_here(error: Throwable) -> Throwable {
+    if error.simple_name() == "InvalidConfigurationException" && error.message().starts_with("Invalid value ")
+    {
+        return Throwable::new("org.apache.kafka.common.config.ConfigException", error.message());
+    }
+    error
 }
 
 async fn list(admin: &Admin, options: &Options, io: &mut Io) -> Result<(), Throwable> {

@@ -96,8 +96,8 @@ fn check_needed(options: &Options, io: &mut Io) -> Result<(), Stop> {
             return Err(usage_and_exit(
                 io,
                 TOOL,
-                "Option combination \"[[bootstrap-server], [config]]\" can't be used with option \"[alter]\" (the \
-                 kafka-configs CLI supports altering topic configs with a --bootstrap-server option)",
+                "Option combination \"[[bootstrap-server], [config]]\" can't be used with option \"[alter]\" (To alter \
+                 topic configurations, the kafka-configs tool can be used.)",
             ));
         }
         check_required(io, TOOL, options, &["partitions"])?;
