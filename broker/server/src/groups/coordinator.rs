@@ -21,6 +21,7 @@ use super::journal;
 use crate::clock::now_ms;
 use crate::config::LiveConfig;
 use crate::partitions::Partition;
+use crate::quorum::MetadataView;
 use crate::rate_limit::RateLimited;
 
 /// Things done at once when many are due, so that requests get their turn in between.
@@ -31,7 +32,10 @@ const RETRY: Duration = Duration::from_secs(5);
 const NEVER_MS: i64 = i64::MAX;
 
 /// Groups whose members come and go in a loop must not fill the log.
-static MEMBERS_LOST: RateLimited = RateLimited::new(Duration::from_secs(1));
+static REBALANCES: RateLimited = RateLimited::new(Duration::from_millis(20));
+static GENERATIONS: RateLimited = RateLimited::new(Duration::from_millis(20));
+static MEMBERS_LOST: RateLimited = RateLimited::new(Duration::from_millis(20));
+static TOO_LARGE: RateLimited = RateLimited::new(Duration::from_secs(1));
 
 /// A shard, or why there is none.
 enum State {
@@ -59,11 +63,18 @@ pub(super) struct Coordinator {
     /// `None` when the disk that it should be on failed at start.
     partition: Option<Arc<Partition>>,
     settings: Settings,
-    config: Arc<LiveConfig>,
-    alarm: Arc<Alarm>,
+    handles: Handles,
     state: Mutex<State>,
     /// The shard's next deadline, for the task that watches the time.
     next_ms: AtomicI64,
+}
+
+/// What all coordinators share.
+#[derive(Clone)]
+pub(super) struct Handles {
+    pub(super) config: Arc<LiveConfig>,
+    pub(super) metadata: MetadataView,
+    pub(super) alarm: Arc<Alarm>,
 }
 
 /// Answers that may leave once the log is flushed up to `flush_to`, if that is given.
@@ -74,14 +85,9 @@ struct Answers {
 }
 
 impl Coordinator {
-    pub(super) fn new(
-        partition: Option<Arc<Partition>>,
-        settings: Settings,
-        config: Arc<LiveConfig>,
-        alarm: Arc<Alarm>,
-    ) -> Arc<Self> {
+    pub(super) fn new(partition: Option<Arc<Partition>>, settings: Settings, handles: Handles) -> Arc<Self> {
         let state = Mutex::new(State::Unloaded);
-        Arc::new(Self { partition, settings, config, alarm, state, next_ms: AtomicI64::new(NEVER_MS) })
+        Arc::new(Self { partition, settings, handles, state, next_ms: AtomicI64::new(NEVER_MS) })
     }
 
     pub(super) fn partition(&self) -> Option<&Arc<Partition>> {
@@ -89,7 +95,7 @@ impl Coordinator {
     }
 
     pub(super) fn load_buffer_bytes(&self) -> usize {
-        self.config.load().groups.load_buffer_bytes
+        self.handles.config.load().groups.load_buffer_bytes
     }
 
     /// When something is due here.
@@ -168,7 +174,7 @@ impl Coordinator {
     }
 
     /// Runs a change that no client asked for.
-    pub(super) fn change(self: &Arc<Self>, decide: impl FnOnce(&Shard) -> Outcome) {
+    fn change(self: &Arc<Self>, decide: impl FnOnce(&Shard) -> Outcome) {
         let mut state = self.state.lock();
         let State::Serving(serving) = &mut *state else { return };
         let outcome = decide(&serving.shard);
@@ -185,6 +191,17 @@ impl Coordinator {
         self.serving(&mut state).map(|serving| look(&serving.shard))
     }
 
+    /// Forgets offsets of topics that are gone. One that was made anew under the same name is another
+    /// topic.
+    pub(super) fn forget_lost_topics(self: &Arc<Self>) {
+        let image = self.handles.metadata.load();
+        self.change(|shard| {
+            shard.forget_topics(|name, id| {
+                image.topics.by_name(name).is_some_and(|topic| id.is_zero() || topic.id == id)
+            })
+        });
+    }
+
     /// Sends everybody away who waits.
     pub(super) fn stop(&self) {
         let mut state = self.state.lock();
@@ -197,7 +214,8 @@ impl Coordinator {
 
     fn serving<'a>(self: &Arc<Self>, state: &'a mut State) -> Result<&'a mut Serving, ErrorCode> {
         match state {
-            State::Serving(serving) => Ok(serving),
+            State::Serving(serving) if self.leads() => Ok(serving),
+            State::Serving(_) => Err(ErrorCode::NOT_COORDINATOR),
             State::Unloaded | State::Loading => Err(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS),
             State::Failed { until_ms } if *until_ms <= now_ms() => {
                 super::load::again(Arc::clone(self));
@@ -205,6 +223,12 @@ impl Coordinator {
             }
             State::Failed { .. } | State::Stopped => Err(ErrorCode::NOT_COORDINATOR),
         }
+    }
+
+    /// Whether the partition is this broker's to write. It is nobody's when its disk was lost.
+    fn leads(&self) -> bool {
+        let node_id = self.handles.config.load().node_id;
+        self.partition.as_ref().is_some_and(|partition| partition.leader_id() == node_id)
     }
 
     /// The topic's `max.message.bytes` may change at any time.
@@ -249,7 +273,7 @@ impl Coordinator {
             return Ok(None);
         }
         let partition = self.partition.as_ref().ok_or(ErrorCode::NOT_COORDINATOR)?;
-        let codec = u8::try_from(self.config.load().groups.offsets_topic.compression);
+        let codec = u8::try_from(self.handles.config.load().groups.offsets_topic.compression);
         let compression = codec.ok().and_then(|codec| Compression::from_bits(codec).ok());
         let compression = compression.unwrap_or(Compression::None);
         journal::append(partition, records, compression, now_ms())
@@ -265,7 +289,7 @@ impl Coordinator {
         let State::Serving(serving) = state else { return };
         let next_ms = serving.shard.next_deadline_ms().unwrap_or(NEVER_MS);
         self.next_ms.store(next_ms, Ordering::SeqCst);
-        self.alarm.expect(next_ms);
+        self.handles.alarm.expect(next_ms);
     }
 
     fn fail(&self, state: &mut State, answers: &mut Answers) {
@@ -307,13 +331,16 @@ fn answer(sender: oneshot::Sender<Reply>, reply: Reply) {
 }
 
 fn report(event: &GroupEvent) {
+    let limit = match event {
+        GroupEvent::Rebalancing { .. } => &REBALANCES,
+        GroupEvent::Joined { .. } => &GENERATIONS,
+        GroupEvent::MemberLost { .. } => &MEMBERS_LOST,
+        GroupEvent::TooLarge { .. } => &TOO_LARGE,
+    };
+    let Some(suppressed) = limit.admit() else { return };
     match event {
-        GroupEvent::TooLarge { .. } => error!("{event}"),
-        GroupEvent::MemberLost { .. } => {
-            if let Some(suppressed) = MEMBERS_LOST.admit() {
-                warn!(suppressed, "{event}");
-            }
-        }
-        GroupEvent::Rebalancing { .. } | GroupEvent::Joined { .. } => info!("{event}"),
+        GroupEvent::TooLarge { .. } => error!(suppressed, "{event}"),
+        GroupEvent::MemberLost { .. } => warn!(suppressed, "{event}"),
+        GroupEvent::Rebalancing { .. } | GroupEvent::Joined { .. } => info!(suppressed, "{event}"),
     }
 }

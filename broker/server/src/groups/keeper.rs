@@ -58,19 +58,8 @@ impl Groups {
         let image = self.metadata.load();
         self.follow(&image);
         if image.topics.lost_since(&seen.topics) {
-            for coordinator in self.coordinators() {
-                forget_lost_topics(&coordinator, &image);
-            }
+            self.coordinators().iter().for_each(Coordinator::forget_lost_topics);
         }
         image
     }
-}
-
-/// Forgets offsets of topics that are gone. One that was made anew under the same name is another topic.
-pub(super) fn forget_lost_topics(coordinator: &Arc<Coordinator>, image: &ClusterImage) {
-    coordinator.change(|shard| {
-        shard.forget_topics(|name, id| {
-            image.topics.by_name(name).is_some_and(|topic| id.is_zero() || topic.id == id)
-        })
-    });
 }

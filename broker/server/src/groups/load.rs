@@ -10,9 +10,7 @@ use millrace_protocol::records::{Batch, Batches};
 use tracing::{debug, error, info};
 
 use super::coordinator::Coordinator;
-use super::keeper::forget_lost_topics;
 use crate::partitions::{Failure, Partition};
-use crate::quorum::MetadataView;
 use crate::rate_limit::RateLimited;
 
 /// Partitions loaded at the same time.
@@ -25,7 +23,7 @@ static UNREADABLE: RateLimited = RateLimited::new(Duration::from_secs(5));
 
 /// Loads coordinators. Those whose partition is empty serve before this returns; the others do when
 /// they are done, and offsets of topics that were deleted meanwhile are forgotten.
-pub(super) fn start(coordinators: Vec<Arc<Coordinator>>, metadata: MetadataView) {
+pub(super) fn start(coordinators: Vec<Arc<Coordinator>>) {
     let (empty, full): (Vec<_>, Vec<_>) = coordinators.into_iter().partition(|coordinator| {
         coordinator
             .partition()
@@ -40,11 +38,10 @@ pub(super) fn start(coordinators: Vec<Arc<Coordinator>>, metadata: MetadataView)
     let next = Arc::new(AtomicUsize::new(0));
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(LOADERS_MAX);
     for _ in 0..threads.min(full.len()) {
-        let (full, next, metadata) = (Arc::clone(&full), Arc::clone(&next), metadata.clone());
+        let (full, next) = (Arc::clone(&full), Arc::clone(&next));
         tokio::task::spawn_blocking(move || {
             while let Some(coordinator) = full.get(next.fetch_add(1, Ordering::Relaxed)) {
                 load(coordinator);
-                forget_lost_topics(coordinator, &metadata.load());
             }
         });
     }
@@ -65,6 +62,7 @@ fn load(coordinator: &Arc<Coordinator>) {
                 info!(partition = partition.index(), groups, records, "groups are loaded");
             }
             coordinator.finish_loading(Some(shard));
+            coordinator.forget_lost_topics();
         }
         Err(failure) => {
             let reason = failure.message.as_deref().unwrap_or_else(|| failure.code.message());

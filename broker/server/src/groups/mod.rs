@@ -18,7 +18,7 @@ use millrace_protocol::{ErrorCode, Uuid};
 use parking_lot::Mutex;
 
 use self::alarm::Alarm;
-use self::coordinator::Coordinator;
+use self::coordinator::{Coordinator, Handles};
 pub(crate) use self::keeper::keep;
 use crate::config::{GroupsConfig, LiveConfig};
 use crate::partitions::Partitions;
@@ -157,20 +157,20 @@ impl Groups {
         let table = topic.map(|topic| {
             let count = topic.partition_count();
             let settings = settings(&self.config.load().groups);
+            let handles = Handles {
+                config: Arc::clone(&self.config),
+                metadata: self.metadata.clone(),
+                alarm: Arc::clone(&self.alarm),
+            };
             let coordinators = (0..count).map(|index| {
                 let partition = self.partitions.get(GROUP_METADATA_TOPIC, index);
-                Coordinator::new(
-                    partition,
-                    settings.clone(),
-                    Arc::clone(&self.config),
-                    Arc::clone(&self.alarm),
-                )
+                Coordinator::new(partition, settings.clone(), handles.clone())
             });
             Arc::new(Table { topic_id: topic.id, coordinators: coordinators.collect() })
         });
         let coordinators = table.as_ref().map(|table| table.coordinators.clone()).unwrap_or_default();
         self.table.store(table);
-        load::start(coordinators, self.metadata.clone());
+        load::start(coordinators);
     }
 }
 
