@@ -61,18 +61,25 @@ fn idle_connections_cost_next_to_nothing() {
     assert!(slowest < Duration::from_secs(5), "a round of the neighbour took {slowest:?}");
 }
 
+/// So many connections that are served. The one that found the broker ready may still be counted for a moment.
+fn served_connections(broker: &Millrace, count: usize) -> Vec<Connection> {
+    until("there is room for all", || {
+        let mut connections: Vec<_> = std::iter::repeat_with(|| broker.connect()).take(count).collect();
+        connections.iter_mut().all(Connection::knows_brokers).then_some(connections)
+    })
+}
+
 #[test]
 fn connections_above_the_limit_are_closed() {
     let broker = Millrace::start(&["max.connections=10"]);
-    let mut served: Vec<_> = std::iter::repeat_with(|| broker.connect()).take(10).collect();
-    assert!(served.iter_mut().all(Connection::knows_brokers));
+    let mut served = served_connections(&broker, 10);
     for _ in 0..50 {
         broker.connect().until_closed();
     }
     assert!(served.iter_mut().all(Connection::knows_brokers), "those that were there before stay");
     let output = broker.process.output();
     let lines: Vec<_> = output.lines().filter(|line| line.contains("max.connections")).collect();
-    assert_eq!(lines.len(), 1, "one line for fifty refusals: {lines:?}");
+    assert!(lines.len() <= 2, "a line or two for fifty refusals: {lines:?}");
     drop(served);
     until("there is room again", || Connection::try_open(broker.address)?.knows_brokers().then_some(()));
 }
@@ -81,8 +88,7 @@ fn connections_above_the_limit_are_closed() {
 fn connections_of_one_address_are_limited() {
     let broker =
         Millrace::start(&["max.connections.per.ip=5", "max.connections.per.ip.overrides=127.0.0.2:7"]);
-    let mut served: Vec<_> = std::iter::repeat_with(|| broker.connect()).take(5).collect();
-    assert!(served.iter_mut().all(Connection::knows_brokers));
+    let served = served_connections(&broker, 5);
     broker.connect().until_closed();
     drop(served);
     until("there is room again", || Connection::try_open(broker.address)?.knows_brokers().then_some(()));

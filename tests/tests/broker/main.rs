@@ -5,5 +5,6 @@
 mod answers;
 mod disk;
 mod frames;
+mod groups;
 mod lifecycle;
 mod limits;
