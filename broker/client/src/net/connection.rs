@@ -103,9 +103,8 @@ impl<R: Request> Begun<R> {
     /// Waits for the answer.
     pub(crate) async fn answer(self) -> Result<R::Response, ClientError> {
         let Self { connection, answered, version, timeout: within, request: _ } = self;
-        let answer = match timeout(within, answered).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(_)) => return Err(connection.disconnected(R::API_KEY)),
+        let answer = match timeout(within, connection.answer(R::API_KEY, answered)).await {
+            Ok(answer) => answer?,
             Err(_) => return Err(connection.overdue(R::API_KEY, within)),
         };
         connection.decode(R::API_KEY, version, answer)
@@ -237,7 +236,7 @@ impl Connection {
         let exchange = async {
             let permit = self.permit(api).await?;
             let answered = self.queue(api, version, options.size_hint, request, permit)?;
-            answered.await.map_err(|_| self.disconnected(api))
+            self.answer(api, answered).await
         };
         match timeout(options.timeout, exchange).await {
             Ok(result) => result,
@@ -260,6 +259,20 @@ impl Connection {
         let waiting = Some(Waiting { correlation_id, answer });
         self.outgoing.try_send(Outgoing { frame, waiting, permit }).map_err(|_| self.disconnected(api))?;
         Ok(answered)
+    }
+
+    /// Waits for an answer, or for the end of the connection. A frame that is queued in the moment in
+    /// which the writing half ends stays in the queue for ever: its `answered` alone would never tell.
+    async fn answer(
+        &self,
+        api: ApiKey,
+        mut answered: oneshot::Receiver<Bytes>,
+    ) -> Result<Bytes, ClientError> {
+        tokio::select! {
+            biased;
+            answer = &mut answered => answer.map_err(|_| self.disconnected(api)),
+            () = self.outgoing.closed() => answered.try_recv().map_err(|_| self.disconnected(api)),
+        }
     }
 
     /// Closes the connection because an answer is missing.

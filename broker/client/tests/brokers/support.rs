@@ -103,6 +103,11 @@ impl Ports {
 /// Runs all scenarios, some at a time, and fails with the names of those that failed.
 pub(crate) fn run_all(scenarios: &[Scenario], place: &Place) {
     let wanted = std::env::var("SCENARIO").unwrap_or_default();
+    // Only the first of both tests can.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .with_test_writer()
+        .try_init();
     let next = AtomicUsize::new(0);
     let failed = parking_lot::Mutex::new(Vec::new());
     std::thread::scope(|scope| {
