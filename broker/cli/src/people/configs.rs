@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::Common;
 use super::failure::Failure;
 use super::screen::Screen;
-use super::session::{Session, nearest};
+use super::session::{Session, nearest, until};
 use super::table::{Cell, Column, Table, Tone};
 
 /// `millrace configs`.
@@ -103,6 +103,15 @@ impl Entity {
         Ok(ConfigResource { kind, name })
     }
 
+    /// Where settings of its own come from.
+    fn own_source(&self) -> ConfigSource {
+        match (self.kind, self.name.as_str()) {
+            (Kind::Topic, _) => ConfigSource::DynamicTopic,
+            (Kind::Broker, "default") => ConfigSource::DynamicDefaultBroker,
+            (Kind::Broker, _) => ConfigSource::DynamicBroker,
+        }
+    }
+
     fn text(&self) -> String {
         match (self.kind, self.name.as_str()) {
             (Kind::Topic, name) => format!("topic '{name}'"),
@@ -151,6 +160,9 @@ struct Setting {
     is_default: bool,
     read_only: bool,
     sensitive: bool,
+    /// Set for this very topic or broker.
+    #[serde(skip)]
+    is_own: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     documentation: Option<String>,
 }
@@ -160,7 +172,7 @@ async fn describe(session: &Session, entity: &Entity, docs: bool) -> Result<Vec<
     let described = session.admin().describe_configs(vec![entity.resource()?], options).await?;
     let Some((_, entries)) = described.into_iter().next() else { return Ok(Vec::new()) };
     match entries {
-        Ok(entries) => Ok(entries.into_iter().map(setting).collect()),
+        Ok(entries) => Ok(entries.into_iter().map(|entry| setting(entry, entity.own_source())).collect()),
         Err(error) => Err(failure(session, entity, error).await),
     }
 }
@@ -174,8 +186,9 @@ async fn failure(session: &Session, entity: &Entity, error: millrace_client::Cli
     }
 }
 
-fn setting(entry: ConfigEntry) -> Setting {
+fn setting(entry: ConfigEntry, own: ConfigSource) -> Setting {
     Setting {
+        is_own: entry.source == own,
         key: entry.name,
         value: entry.value,
         is_default: entry.source == ConfigSource::Default,
@@ -287,6 +300,23 @@ async fn get(
     Ok(())
 }
 
+/// Whether the settings are what the changes make of them.
+fn shows(settings: &[Setting], changes: &[AlterConfigOp]) -> bool {
+    changes.iter().all(|change| {
+        let Some(setting) = settings.iter().find(|one| one.key == change.name) else { return true };
+        let wanted = change.value.as_deref().unwrap_or_default();
+        let has = |value: &str| value.split(',').any(|entry| entry.trim() == wanted);
+        match (change.op, &setting.value) {
+            (AlterOp::Delete, _) => !setting.is_own,
+            // Secret, or none.
+            (_, None) => true,
+            (AlterOp::Set, Some(value)) => value == wanted,
+            (AlterOp::Append, Some(value)) => has(value),
+            (AlterOp::Subtract, Some(value)) => !has(value),
+        }
+    })
+}
+
 #[derive(Debug, Serialize)]
 struct Changed {
     key: String,
@@ -307,6 +337,10 @@ async fn alter(
         if let Err(error) = result {
             return Err(failure(session, entity, error).await);
         }
+    }
+    if !dry_run {
+        // A broker hears of it a moment after the controller has answered.
+        until(async || describe(session, entity, false).await.is_ok_and(|seen| shows(&seen, &changes))).await;
     }
     let changed = |change: AlterConfigOp| Changed {
         key: change.name,
@@ -358,6 +392,28 @@ mod tests {
     }
 
     #[test]
+    fn a_change_shows_when_it_is_there() {
+        let setting = |value: &str, is_own| Setting {
+            key: "cleanup.policy".into(),
+            value: Some(value.into()),
+            source: "topic",
+            is_default: !is_own,
+            read_only: false,
+            sensitive: false,
+            is_own,
+            documentation: None,
+        };
+        let shows = |setting: Setting, text: &str| shows(&[setting], &[change(text).unwrap()]);
+        assert!(shows(setting("compact", true), "cleanup.policy=compact"));
+        assert!(!shows(setting("delete", true), "cleanup.policy=compact"));
+        assert!(shows(setting("delete,compact", true), "cleanup.policy+=compact"));
+        assert!(!shows(setting("delete,compact", true), "cleanup.policy-=compact"));
+        let unset = AlterConfigOp { name: "cleanup.policy".into(), op: AlterOp::Delete, value: None };
+        assert!(super::shows(&[setting("delete", false)], std::slice::from_ref(&unset)));
+        assert!(!super::shows(&[setting("delete", true)], &[unset]));
+    }
+
+    #[test]
     fn settings_are_rows() {
         let one = |key: &str, value: Option<&str>, source, sensitive| ConfigEntry {
             name: key.into(),
@@ -375,7 +431,7 @@ mod tests {
             one("retention.ms", Some("604800000"), ConfigSource::Default, false),
         ]
         .into_iter()
-        .map(setting)
+        .map(|entry| setting(entry, ConfigSource::DynamicTopic))
         .collect();
         expect![[r#"
             KEY               VALUE      FROM

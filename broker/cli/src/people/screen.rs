@@ -2,16 +2,18 @@
 //! standard error. Decides about colour once. Knows nothing of clusters.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::io::{BufRead, IsTerminal};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use owo_colors::{OwoColorize, Style};
 use serde::Serialize;
 
 use super::failure::Failure;
 use super::table::Table;
+use super::units;
 use crate::io::Io;
 
 /// Redraws of a progress bar in a second, at most.
@@ -74,11 +76,6 @@ impl Paint {
     /// What something is called.
     pub(crate) fn name(self, text: &str) -> Cow<'_, str> {
         self.with(text, Style::new().cyan())
-    }
-
-    /// As it should be.
-    pub(crate) fn good(self, text: &str) -> Cow<'_, str> {
-        self.with(text, Style::new().green())
     }
 
     /// Worth a look.
@@ -234,7 +231,7 @@ impl<'a> Screen<'a> {
         let target = ProgressDrawTarget::stderr_with_hz(REDRAWS_PER_SECOND);
         let bar = ProgressBar::with_draw_target(Some(total), target);
         if let Ok(style) = ProgressStyle::with_template(unit.template()) {
-            bar.set_style(style.progress_chars("━╸ "));
+            bar.set_style(style.with_key("rate", rate).progress_chars("━╸ "));
         }
         bar.enable_steady_tick(Duration::from_millis(250));
         bar
@@ -247,8 +244,8 @@ impl<'a> Screen<'a> {
         }
         let target = ProgressDrawTarget::stderr_with_hz(REDRAWS_PER_SECOND);
         let bar = ProgressBar::with_draw_target(None, target);
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {human_pos}  {per_sec}  {elapsed}") {
-            bar.set_style(style);
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {human_pos}  {rate}  {elapsed}") {
+            bar.set_style(style.with_key("rate", rate));
         }
         bar.enable_steady_tick(Duration::from_millis(250));
         bar
@@ -270,11 +267,14 @@ impl Unit {
             Self::Bytes => {
                 "{bar:30.cyan/dim} {percent:>3}%  {bytes} of {total_bytes}  {bytes_per_sec}  {eta} left"
             }
-            Self::Things => {
-                "{bar:30.cyan/dim} {percent:>3}%  {human_pos} of {human_len}  {per_sec}  {eta} left"
-            }
+            Self::Things => "{bar:30.cyan/dim} {percent:>3}%  {human_pos} of {human_len}  {rate}  {eta} left",
         }
     }
+}
+
+/// Steps in a second, without a fraction that nobody reads.
+fn rate(state: &ProgressState, out: &mut dyn fmt::Write) {
+    let _unseen = write!(out, "{}/s", units::grouped(state.per_sec() as u64)).is_err();
 }
 
 /// <https://no-color.org>, and terminals that cannot.

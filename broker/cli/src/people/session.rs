@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use millrace_client::{
@@ -17,6 +18,11 @@ use crate::kafka::{Properties, parse_properties};
 
 /// Names further away than this (Jaro-Winkler) are not worth suggesting.
 const SIMILAR_ENOUGH: f64 = 0.75;
+
+/// How long a change may take until a broker shows it.
+const SHOWN_WITHIN: Duration = Duration::from_secs(10);
+/// Between two looks.
+const SHOWN_LOOK: Duration = Duration::from_millis(10);
 
 /// Where and how to connect.
 #[derive(Debug, Clone, Args)]
@@ -94,6 +100,16 @@ impl Session {
     /// The cluster with all topics.
     pub(crate) async fn everything(&self) -> Result<Arc<ClusterView>, Failure> {
         Ok(self.client().metadata(TopicScope::All).await?)
+    }
+
+    /// Waits until a broker shows a change: it hears of it a moment after the controller has answered,
+    /// and the next command of a script may come before that. A change that does not show in time is
+    /// none of this command's failures.
+    pub(crate) async fn until_shown(&self, topics: &[String], shows: impl Fn(&ClusterView) -> bool) {
+        let scope = TopicScope::Named(topics.to_vec());
+        let is_shown =
+            async || self.client().metadata(scope.clone()).await.is_ok_and(|cluster| shows(&cluster));
+        until(is_shown).await;
     }
 
     /// A topic that exists.
@@ -185,6 +201,16 @@ impl Session {
         }
         sizes
     }
+}
+
+/// Asks until the answer is yes, for as long as a change may take to be shown.
+pub(crate) async fn until(is_shown: impl AsyncFn() -> bool) {
+    let look = async {
+        while !is_shown().await {
+            tokio::time::sleep(SHOWN_LOOK).await;
+        }
+    };
+    let _in_time = tokio::time::timeout(SHOWN_WITHIN, look).await.is_ok();
 }
 
 /// The partitions of a topic by name.

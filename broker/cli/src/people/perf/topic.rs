@@ -1,17 +1,12 @@
 //! The topic of a load: made where it does not exist and its partitions are given.
 
-use std::time::Duration;
+use std::sync::Arc;
 
 use millrace_client::{NewTopic, TopicView};
 use millrace_protocol::ErrorCode;
 
 use crate::people::failure::Failure;
 use crate::people::session::Session;
-
-/// How long a new topic may take until it has leaders.
-const READY_WITHIN: Duration = Duration::from_secs(30);
-/// Between two looks.
-const LOOK: Duration = Duration::from_millis(20);
 
 /// The topic, with a leader for each partition.
 pub(super) async fn prepared(
@@ -43,17 +38,9 @@ async fn create(session: &Session, name: &str, partitions: Option<i32>) -> Resul
     for (_, created) in session.admin().create_topics(vec![topic], false).await? {
         created.map_err(|error| Failure::refused(format!("cannot create '{name}'"), error))?;
     }
-    let ready = async {
-        loop {
-            let described = session.admin().describe_topics(vec![name.to_owned()]).await?;
-            if let Some((_, Ok(topic))) = described.into_iter().next()
-                && topic.partitions.iter().all(|partition| partition.leader.is_some())
-            {
-                return Ok(topic);
-            }
-            tokio::time::sleep(LOOK).await;
-        }
-    };
-    let waited = tokio::time::timeout(READY_WITHIN, ready).await;
-    waited.unwrap_or_else(|_| Err(Failure::new(format!("'{name}' was created and has no leaders"))))
+    let names = [name.to_owned()];
+    let has_leaders =
+        |topic: &Arc<TopicView>| topic.partitions.iter().all(|partition| partition.leader.is_some());
+    session.until_shown(&names, |cluster| cluster.topic(name).is_some_and(has_leaders)).await;
+    session.topic(name).await
 }

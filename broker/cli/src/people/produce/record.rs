@@ -47,7 +47,7 @@ pub(super) struct Shape {
 impl Shape {
     /// The record of a line.
     pub(super) fn record(&self, line: Vec<u8>) -> Result<Owned, String> {
-        let mut record = if self.is_json { self.from_json(&line)? } else { self.from_line(line)? };
+        let mut record = if self.is_json { self.json_record(&line)? } else { self.line_record(line)? };
         if self.key.is_some() {
             record.key.clone_from(&self.key);
         }
@@ -58,7 +58,7 @@ impl Shape {
         Ok(record)
     }
 
-    fn from_line(&self, line: Vec<u8>) -> Result<Owned, String> {
+    fn line_record(&self, line: Vec<u8>) -> Result<Owned, String> {
         let headers = self.headers.clone();
         let Some(separator) = &self.separator else {
             return Ok(Owned { value: Some(line), headers, ..Owned::default() });
@@ -71,7 +71,7 @@ impl Shape {
         Ok(Owned { key: Some(line[..at].to_vec()), value: Some(value), headers, ..Owned::default() })
     }
 
-    fn from_json(&self, line: &[u8]) -> Result<Owned, String> {
+    fn json_record(&self, line: &[u8]) -> Result<Owned, String> {
         let mut fields: Map<String, Value> =
             serde_json::from_slice(line).map_err(|error| format!("no JSON object: {error}"))?;
         if let Some(unknown) = fields.keys().find(|name| !FIELDS.contains(&name.as_str())) {
@@ -98,9 +98,12 @@ impl Shape {
     }
 }
 
+/// A header's key and value, as JSON has them.
+type Pair = (Option<Vec<u8>>, Option<Vec<u8>>);
+
 /// `{"name": "value"}`, or a list of `{"key": ..., "value": ...}`, where names repeat.
 fn headers_from_json(value: Value) -> Result<Vec<Header>, String> {
-    let pairs: Vec<(Option<Vec<u8>>, Option<Vec<u8>>)> = match value {
+    let pairs: Vec<Pair> = match value {
         Value::Null => Vec::new(),
         Value::Object(fields) => {
             let pair = |(name, value): (String, Value)| {
@@ -120,7 +123,7 @@ fn headers_from_json(value: Value) -> Result<Vec<Header>, String> {
         }
         _ => return Err("'headers' is an object or a list".to_owned()),
     };
-    let header = |(key, value): (Option<Vec<u8>>, Option<Vec<u8>>)| {
+    let header = |(key, value): Pair| {
         let key = key.ok_or_else(|| "a header has a 'key'".to_owned())?;
         Ok(Header { key: Bytes::from(key), value: value.map(Bytes::from) })
     };

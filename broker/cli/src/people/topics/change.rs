@@ -1,7 +1,9 @@
 //! `millrace topics create`, `alter` and `delete`.
 
+use std::sync::Arc;
+
 use clap::Args;
-use millrace_client::{NewPartitions, NewTopic};
+use millrace_client::{ClusterView, NewPartitions, NewTopic, TopicView};
 use millrace_protocol::ErrorCode;
 use serde::Serialize;
 
@@ -139,8 +141,17 @@ pub(super) async fn create(
         Err(error) => Err(Failure::refused(format!("cannot create '{topic}'"), error)),
     });
     let (changed, result) = all_or_last_failure(results, screen);
+    if !args.dry_run {
+        let names: Vec<String> = changed.iter().map(|one| one.topic.clone()).collect();
+        session.until_shown(&names, |cluster| names.iter().all(|name| has_leaders(cluster, name))).await;
+    }
     show(&changed, screen);
     result
+}
+
+fn has_leaders(cluster: &ClusterView, name: &str) -> bool {
+    let led = |topic: &Arc<TopicView>| topic.partitions.iter().all(|partition| partition.leader.is_some());
+    cluster.topic(name).is_some_and(led)
 }
 
 /// Grows a topic.
@@ -162,6 +173,12 @@ pub(super) async fn alter(
         partitions: Some(args.partitions),
         replicas: None,
     };
+    if !args.dry_run {
+        let name = changed.topic.clone();
+        let count = |topic: &Arc<TopicView>| topic.partitions.len() as i32;
+        let grew = |cluster: &ClusterView| cluster.topic(&name).map(count) >= Some(args.partitions);
+        session.until_shown(std::slice::from_ref(&name), grew).await;
+    }
     show(&[changed], screen);
     Ok(())
 }
@@ -192,6 +209,8 @@ pub(super) async fn delete(
         Err(error) => Err(Failure::refused(format!("cannot delete '{topic}'"), error)),
     });
     let (changed, result) = all_or_last_failure(results, screen);
+    let names: Vec<String> = changed.iter().map(|one| one.topic.clone()).collect();
+    session.until_shown(&names, |cluster| names.iter().all(|name| cluster.topic(name).is_none())).await;
     show(&changed, screen);
     result
 }
