@@ -9,13 +9,13 @@ use millrace_tests::records::{batch, produce, read_all};
 use millrace_tests::{Connection, Millrace, places, until};
 
 /// A file system in memory, gone when dropped.
-struct SmallDisk {
-    path: PathBuf,
+pub(super) struct SmallDisk {
+    pub(super) path: PathBuf,
     _directory: tempfile::TempDir,
 }
 
 impl SmallDisk {
-    fn mount(mebibytes: u32) -> Option<Self> {
+    pub(super) fn mount(mebibytes: u32) -> Option<Self> {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().to_owned();
         let options = format!("size={mebibytes}m");

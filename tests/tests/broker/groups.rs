@@ -19,8 +19,10 @@ use millrace_protocol::messages::offset_commit::{
 use millrace_protocol::messages::offset_fetch::{OffsetFetchRequest, OffsetFetchRequestGroup};
 use millrace_protocol::messages::sync_group::{SyncGroupRequest, SyncGroupRequestAssignment};
 use millrace_protocol::{ErrorCode, Request};
-use millrace_tests::{Connection, Millrace, until};
+use millrace_tests::{Connection, Millrace, places, until};
 use rustix::process::Signal;
+
+use super::disk::SmallDisk;
 
 /// One partition of `__consumer_offsets`, so that a test knows where its group is.
 const ONE_PARTITION: &str = "offsets.topic.num.partitions=1";
@@ -238,6 +240,39 @@ fn the_topic_of_offsets_may_go_and_come_again() {
     assert_eq!(committed(&mut connection, "g"), []);
     assert_eq!(beat(&mut connection, &member, generation), ErrorCode::UNKNOWN_MEMBER_ID);
     assert_eq!(commit(&mut connection, "g", "t", 6), ErrorCode::NONE);
+}
+
+/// Nobody is told that an offset is kept which is not, and what was kept is there when the disk has room again.
+#[test]
+fn a_full_disk_keeps_what_it_has() {
+    let Some(disk) = SmallDisk::mount(16) else {
+        return places::left_out("groups-on-a-full-disk", "file systems cannot be mounted here (not root?)");
+    };
+    let dirs = format!("log.dirs={}", disk.path.join("data").display());
+    let mut broker = Millrace::start(&[ONE_PARTITION, &dirs]);
+    broker.create_topic("t", &[]);
+    let mut connection = broker.connect();
+    assert_eq!(commit(&mut connection, "g", "t", 0), ErrorCode::NONE);
+    let filling = disk.path.join("filling");
+    assert!(std::fs::write(&filling, vec![0; 16 << 20]).is_err(), "the disk is full");
+    let (kept, refusal) = (1..1000)
+        .find_map(|offset| {
+            let answer = connection.ask(&commit_request("g", "t", offset), 7);
+            let code = answer.topics[0].partitions[0].error_code;
+            code.is_err().then_some((offset - 1, code))
+        })
+        .expect("a page of the disk holds less than a thousand offsets");
+    assert_eq!(refusal, ErrorCode::NOT_COORDINATOR);
+    assert_eq!(
+        beat(&mut connection, "stranger", 1),
+        ErrorCode::NOT_COORDINATOR,
+        "nobody answers for the group"
+    );
+    std::fs::remove_file(&filling).unwrap();
+    broker.process.kill();
+    broker.start_again();
+    assert_eq!(committed(&mut broker.connect(), "g"), [("t".to_owned(), kept)]);
+    assert_eq!(commit(&mut broker.connect(), "g", "t", 5000), ErrorCode::NONE);
 }
 
 /// Commits of one group are worth one record after compaction, however many there were.

@@ -26,8 +26,8 @@ use crate::rate_limit::RateLimited;
 
 /// Things done at once when many are due, so that requests get their turn in between.
 const TICKS_MAX: usize = 256;
-/// A shard whose log failed is tried again after this long.
-const RETRY: Duration = Duration::from_secs(5);
+/// A shard whose log failed, or is nobody's, is tried again after this long.
+const RETRY_MS: i64 = 5_000;
 /// No deadline.
 const NEVER_MS: i64 = i64::MAX;
 
@@ -165,6 +165,10 @@ impl Coordinator {
     pub(super) fn tick(self: &Arc<Self>) {
         let mut state = self.state.lock();
         let State::Serving(serving) = &mut *state else { return };
+        if !self.leads() {
+            let later_ms = now_ms().saturating_add(RETRY_MS);
+            return self.next_ms.store(later_ms, Ordering::SeqCst);
+        }
         self.limit_records(serving);
         let mut answers = Answers::default();
         let committed = self.run_due(serving, &mut answers);
@@ -296,8 +300,7 @@ impl Coordinator {
         if let State::Serving(serving) = state {
             answers.replies.extend(serving.unload());
         }
-        let retry_ms = i64::try_from(RETRY.as_millis()).unwrap_or(0);
-        *state = State::Failed { until_ms: now_ms().saturating_add(retry_ms) };
+        *state = State::Failed { until_ms: now_ms().saturating_add(RETRY_MS) };
         self.next_ms.store(NEVER_MS, Ordering::SeqCst);
     }
 

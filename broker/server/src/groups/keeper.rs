@@ -56,7 +56,7 @@ impl Groups {
     /// Follows the metadata from the image seen last to the newest, which is returned.
     fn follow_from(&self, seen: &ClusterImage) -> Arc<ClusterImage> {
         let image = self.metadata.load();
-        self.follow(&image);
+        self.follow();
         if image.topics.lost_since(&seen.topics) {
             self.coordinators().iter().for_each(Coordinator::forget_lost_topics);
         }

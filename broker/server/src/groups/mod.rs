@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwapOption;
 use millrace_coordinator::{GroupSummary, Input, Reply, Settings, Shard};
-use millrace_metadata::image::{ClusterImage, GROUP_METADATA_TOPIC};
+use millrace_metadata::image::GROUP_METADATA_TOPIC;
 use millrace_protocol::{ErrorCode, Uuid};
 use parking_lot::Mutex;
 
@@ -62,7 +62,7 @@ impl Groups {
             alarm: Arc::default(),
             closed: AtomicBool::new(false),
         });
-        groups.follow(&groups.metadata.load());
+        groups.follow();
         groups
     }
 
@@ -140,12 +140,14 @@ impl Groups {
             .ok_or(ErrorCode::NOT_COORDINATOR)
     }
 
-    /// Brings the table in line with the image: the topic may be new, gone, or another one.
-    fn follow(&self, image: &ClusterImage) {
+    /// Brings the table in line with the metadata: the topic may be new, gone, or another one.
+    fn follow(&self) {
         let _changing = self.changing.lock();
         if self.closed.load(Ordering::Acquire) {
             return;
         }
+        // Loaded under the lock: of two that follow at once the later sees the newer image.
+        let image = self.metadata.load();
         let topic = image.topics.by_name(GROUP_METADATA_TOPIC);
         let current = self.table.load_full();
         if current.as_ref().map(|table| table.topic_id) == topic.map(|topic| topic.id) {

@@ -43,7 +43,7 @@ impl Groups {
         match outcome {
             None => {
                 // Nobody who asks next is told that it is not there.
-                self.follow(&image);
+                self.follow();
                 info!("{GROUP_METADATA_TOPIC} is there");
             }
             Some(reason) => {
