@@ -393,7 +393,7 @@ mod tests {
 
     #[test]
     fn a_change_shows_when_it_is_there() {
-        let setting = |value: &str, is_own| Setting {
+        let setting = |value: &str, is_own: bool| Setting {
             key: "cleanup.policy".into(),
             value: Some(value.into()),
             source: "topic",

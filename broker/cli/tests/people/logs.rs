@@ -131,7 +131,10 @@ fn indexes_and_checkpoints_are_read() {
         let directory = Path::new(&broker.data()).join("indexed-0");
         let lines = dump(&directory, "");
         let kind = |kind: &str| lines.iter().filter(|line| line["kind"] == kind).count();
-        assert_eq!((kind("batch"), kind("offset index"), kind("time index")), (5, 1, 1), "{lines:?}");
+        assert_eq!(kind("batch"), 5, "{lines:?}");
+        // Millrace keeps the youngest entries of an index in memory and makes the file when there are more.
+        let indexes = if broker.name == "Kafka" { 1 } else { 0 };
+        assert_eq!((kind("offset index"), kind("time index")), (indexes, indexes), "{lines:?}");
         let metadata = lines
             .iter()
             .find(|line| line["file"].as_str().is_some_and(|file| file.ends_with("partition.metadata")));

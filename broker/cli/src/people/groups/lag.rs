@@ -41,8 +41,13 @@ pub(super) async fn progress(session: &Session, group: &GroupDescription) -> Res
     let partitions: BTreeSet<TopicPartition> = committed.keys().chain(assigned).cloned().collect();
     let partitions: Vec<TopicPartition> = partitions.into_iter().collect();
     let end = session.offsets(&partitions, OffsetSpec::Latest).await?;
+    let first = session.offsets(&partitions, OffsetSpec::Earliest).await?;
     let behind = committed.iter().filter(|(partition, offset)| end.get(*partition) > Some(offset));
-    let behind = behind.map(|(partition, offset)| (partition.clone(), *offset)).collect();
+    // What was deleted unread is not waiting any more.
+    let waiting = |(partition, offset): (&TopicPartition, &i64)| {
+        (partition.clone(), first.get(partition).map_or(*offset, |first| *offset.max(first)))
+    };
+    let behind = behind.map(waiting).collect();
     let times = peek::record_times(session, behind).await?;
     let now_ms = units::now_ms();
     let rows = partitions.into_iter().map(|partition| {

@@ -180,11 +180,13 @@ impl View<'_> {
                 if let Some(damage) = damage {
                     screen.warn(format!("{}: at byte {position}: {damage}", self.path.display()));
                 }
-                let mut problems = usize::from(damage.is_some());
+                let is_intact = damage.is_none();
+                let mut problems = 0;
                 if self.wanted.takes(&batch.header) {
-                    problems += self.show_batch(*position, batch, damage.is_none(), screen);
+                    problems = self.show_batch(*position, batch, is_intact, screen);
                 }
-                problems
+                // What cannot be read in a damaged batch is the same problem.
+                if is_intact { problems } else { 1 }
             }
             Found::Legacy { position, base_offset, magic, bytes } => {
                 screen.warn(format!(

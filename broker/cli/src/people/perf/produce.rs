@@ -136,17 +136,23 @@ struct Report {
     partitions: usize,
     connections: u64,
     record_bytes: u64,
-    acks: &'static str,
-    batch_size: u64,
-    linger_ms: u32,
-    compression: &'static str,
-    idempotence: bool,
+    producer: Settings,
     failed: u64,
     wire_bytes: u64,
     #[serde(flatten)]
     throughput: Throughput,
     latency: Latencies,
     generator: Generator,
+}
+
+/// Settings that a figure means nothing without.
+#[derive(Debug, Serialize)]
+struct Settings {
+    acks: &'static str,
+    batch_size: u64,
+    linger_ms: u32,
+    compression: &'static str,
+    idempotence: bool,
 }
 
 /// Runs the command.
@@ -194,11 +200,13 @@ fn report(args: &LoadArgs, load: &Load, partitions: usize, sent: &Sent) -> Repor
         partitions,
         connections: load.connections,
         record_bytes: args.size,
-        acks: args.producer.acks.name(),
-        batch_size: args.producer.batch_size,
-        linger_ms: args.producer.linger_ms,
-        compression: args.producer.compression.name(),
-        idempotence: load.config.idempotence,
+        producer: Settings {
+            acks: args.producer.acks.name(),
+            batch_size: args.producer.batch_size,
+            linger_ms: args.producer.linger_ms,
+            compression: args.producer.compression.name(),
+            idempotence: load.config.idempotence,
+        },
         failed: sent.failed,
         wire_bytes: sent.wire_bytes,
         throughput: Throughput::new(sent.delivered, sent.bytes, sent.batches, sent.elapsed),

@@ -18,8 +18,8 @@ use super::payload::{Keys, Payloads};
 use super::stamp::Stamp;
 use crate::people::failure::Failure;
 
-/// Shortest sleep of a generator: below it, waking costs more than it gives.
-const SLEEP_MIN: Duration = Duration::from_micros(20);
+/// Shortest sleep of a generator: below it, waking costs more than it gives. The kernel adds about as much.
+const SLEEP_MIN: Duration = Duration::from_micros(50);
 /// How long what is on its way may take to arrive at the end.
 const CLOSE_WITHIN: Duration = Duration::from_secs(120);
 
