@@ -39,6 +39,16 @@ const VARYING: &[(&str, &str)] = &[
         "R records/sec (M MB/sec), A ms avg latency, X ms max latency",
     ),
     (r"\d+ ms 50th, \d+ ms 95th, \d+ ms 99th, \d+ ms 99.9th", "A ms 50th, B ms 95th, C ms 99th, D ms 99.9th"),
+    (
+        r"(?m)^\d{4}-\d\d-\d\d [\d:]{12}, \d{4}-\d\d-\d\d [\d:]{12}, ([\d.]+), [\d.]+, (\d+), [\d.]+, \d+, -?\d+, -?[\d.]+, -?[\d.]+$",
+        "START, END, $1, R, $2, R, MS, MS, R, R",
+    ),
+    (
+        r"(?m)^\d{4}, \d{4}, ([\d.]+), [\d.]+, (\d+), [\d.]+, \d+, -?\d+, -?[\d.]+, -?[\d.]+$",
+        "YEAR, YEAR, $1, R, $2, R, MS, MS, R, R",
+    ),
+    // The padding behind it depends on its length.
+    (r"perf-consumer-\d{1,5}\) *", "perf-consumer-N) "),
     (r"(console-consumer|perf-consumer)-\d{1,5}\b", "$1-N"),
     (r"CreateTime:\d{13}", "CreateTime:N"),
     (r"LogAppendTime:\d{13}", "LogAppendTime:N"),

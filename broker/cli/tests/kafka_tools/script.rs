@@ -23,6 +23,8 @@ pub(crate) struct Step {
     pub(crate) arguments: Vec<String>,
     /// Its standard input.
     pub(crate) stdin: Vec<u8>,
+    /// A broker is named in it.
+    pub(crate) names_broker: bool,
     /// Kafka's tool runs in any case.
     pub(crate) is_java: bool,
 }
@@ -54,7 +56,14 @@ fn step(line: &str, bootstrap: &str, files: &str) -> Step {
         arguments.extend(["--bootstrap-server".to_owned(), bootstrap.to_owned()]);
     }
     arguments.extend(words);
-    Step { line: line.to_owned(), tool, arguments, stdin: unescaped(stdin).into_bytes(), is_java }
+    Step {
+        line: line.to_owned(),
+        tool,
+        arguments,
+        stdin: unescaped(stdin).into_bytes(),
+        names_broker: !is_alone || line.contains("{bootstrap}"),
+        is_java,
+    }
 }
 
 fn without<'a>(text: &'a str, prefix: &str) -> (bool, &'a str) {

@@ -52,7 +52,10 @@ async fn consume(request: &Request, io: &mut Io) -> Result<u8, Throwable> {
     choose(&mut consumer, &request.source)?;
     let mut signals = Signals::new(io.takes_signals);
     let mut reading = Reading { consumer, request, pending: VecDeque::new(), count: 0 };
-    let result = reading.process(&mut signals, io).await;
+    let result = match request.records_max.clone() {
+        Ok(limit) => reading.process(limit, &mut signals, io).await,
+        Err(error) => Err(error),
+    };
     let count = reading.count;
     reading.close().await;
     io.error_line(format!("Processed a total of {count} messages"));
@@ -106,9 +109,14 @@ struct Reading<'a> {
 
 impl Reading<'_> {
     /// Prints records until there is a reason to stop; most of those are no failure.
-    async fn process(&mut self, signals: &mut Signals, io: &mut Io) -> Result<u8, Throwable> {
+    async fn process(
+        &mut self,
+        limit: Option<u64>,
+        signals: &mut Signals,
+        io: &mut Io,
+    ) -> Result<u8, Throwable> {
         let mut text = Vec::new();
-        while self.request.records_max.is_none_or(|limit| self.count < limit) {
+        while limit.is_none_or(|limit| self.count < limit) {
             let record = match self.next(signals, io).await {
                 Next::Record(record) => record,
                 Next::Signal(status) => return Ok(status),

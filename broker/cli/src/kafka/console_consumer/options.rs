@@ -1,11 +1,13 @@
 //! The command line of `kafka-console-consumer` (`ConsoleConsumerOptions`).
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::formatter::{DEFAULT, Formatter};
 use crate::io::Io;
 use crate::kafka::Tool;
 use crate::kafka::command_line::{Stop, check_required, help_or_version, parse_or_usage, usage_and_exit};
+use crate::kafka::hash::sort_strings;
 use crate::kafka::options::{Options, Spec};
 use crate::kafka::properties::{Properties, from_arguments, load};
 use crate::kafka::throwable::Throwable;
@@ -69,8 +71,8 @@ pub(super) struct Request {
     pub(super) consumer: Properties,
     /// Prints what was read.
     pub(super) formatter: Formatter,
-    /// Most records; `None` for no end.
-    pub(super) records_max: Option<u64>,
+    /// Most records; `None` for no end. Kafka's tool looks at the number when the consumer is made.
+    pub(super) records_max: Result<Option<u64>, Throwable>,
     /// Longest wait for a record; `None` for ever.
     pub(super) timeout: Option<Duration>,
     /// A record that cannot be printed is passed over.
@@ -99,12 +101,15 @@ pub(super) fn read(arguments: &[String], io: &mut Io) -> Result<Request, Stop> {
         (Some(topic), None) => Source::Topic(topic),
         (None, _) => Source::Matching(options.given("include")?.unwrap_or_default()),
     };
-    let records_max = options.int("max-messages")?.filter(|limit| *limit != -1);
+    let records_max = options.int("max-messages").map(|limit| {
+        let limit = limit.filter(|limit| *limit != -1);
+        limit.map(|limit| u64::try_from(limit).unwrap_or(0))
+    });
     Ok(Request {
         source,
         consumer,
         formatter,
-        records_max: records_max.map(|limit| u64::try_from(limit).unwrap_or(0)),
+        records_max,
         timeout: timeout_ms.map(Duration::from_millis),
         skip_on_error: options.has("skip-message-on-error"),
         systest_events: options.has("enable-systest-events"),
@@ -146,9 +151,10 @@ fn group(options: &Options, places: [&Properties; 2], io: &mut Io) -> Result<Opt
     for place in places {
         groups.extend(place.get("group.id").cloned());
     }
-    groups.sort();
-    groups.dedup();
+    let mut seen = BTreeSet::new();
+    groups.retain(|group| seen.insert(group.clone()));
     if groups.len() > 1 {
+        sort_strings(&mut groups);
         let quoted: Vec<String> = groups.iter().map(|group| format!("'{group}'")).collect();
         let message = format!(
             "The group ids provided in different places (directly using '--group', via '--consumer-property', or \
@@ -285,9 +291,9 @@ mod tests {
     #[test]
     fn minus_one_is_no_limit() {
         let request = |line: &str| read_line(&format!("--bootstrap-server h:1 --topic t {line}"));
-        assert_eq!(request("--max-messages 5 --timeout-ms 70").records_max, Some(5));
+        assert_eq!(request("--max-messages 5 --timeout-ms 70").records_max, Ok(Some(5)));
         assert_eq!(request("--max-messages 5 --timeout-ms 70").timeout, Some(Duration::from_millis(70)));
-        assert_eq!(request("--max-messages -1 --timeout-ms -1").records_max, None);
+        assert_eq!(request("--max-messages -1 --timeout-ms -1").records_max, Ok(None));
         assert_eq!(request("--max-messages -1 --timeout-ms -1").timeout, None);
     }
 }

@@ -31,7 +31,8 @@ impl Sums {
 
     /// `N records sent, R records/sec (M MB/sec), A ms avg latency, X ms max latency`.
     fn text(&self, now_ms: i64, digits: usize) -> String {
-        let elapsed_ms = (now_ms - self.start_ms) as f64;
+        // Nothing takes no time at all, whatever the clock says.
+        let elapsed_ms = (now_ms - self.start_ms).max(1) as f64;
         format!(
             "{} records sent, {} records/sec ({} MB/sec), {} ms avg latency, {} ms max latency",
             self.count,

@@ -9,7 +9,7 @@ use super::options::REPORTS;
 use super::{ensure_found, topics};
 use crate::admin::{Admin, PartitionInfo, TopicDescription};
 use crate::io::Io;
-use crate::kafka::hash::{sort_as_copied_map, sort_as_sized_map, string_hash};
+use crate::kafka::hash::{sort_as_copied_map, sort_as_hash_map, sort_as_sized_map, string_hash};
 use crate::kafka::options::Options;
 use crate::kafka::throwable::Throwable;
 
@@ -100,8 +100,9 @@ fn parse_id(text: &str) -> Result<Uuid, Throwable> {
 
 impl Report<'_> {
     fn print(&self, topic: &TopicDescription, settings: &[ConfigEntry], io: &mut Io) {
-        let overridden: Vec<&ConfigEntry> =
-            settings.iter().filter(|entry| entry.source != ConfigSource::Default).collect();
+        let mut overridden: Vec<&ConfigEntry> = settings.iter().collect();
+        sort_as_hash_map(&mut overridden, |entry| string_hash(&entry.name));
+        overridden.retain(|entry| entry.source != ConfigSource::Default);
         if self.with_topics && (self.with_partitions || !overridden.is_empty()) {
             print_topic(topic, &overridden, io);
         }
