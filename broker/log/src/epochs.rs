@@ -27,30 +27,52 @@ pub struct EpochEnd {
 pub(crate) struct LeaderEpochs {
     path: PathBuf,
     entries: Vec<(i32, i64)>,
+    /// What the checkpoint holds; `None` where there is none yet.
+    saved: Option<Vec<(i32, i64)>>,
 }
 
 impl LeaderEpochs {
     /// Reads a partition's epochs. A damaged file counts as empty: the caller rebuilds from the batches.
     pub(crate) fn open(disk: &dyn Disk, dir: &Path) -> Result<Self, LogError> {
         let path = dir.join(FILE);
-        let entries = match read_epochs(disk, &path) {
-            Ok(entries) => entries,
+        let saved = match read_epochs(disk, &path) {
+            Ok(entries) => (!entries.is_empty()).then_some(entries),
             Err(LogError::BadFile { path, reason }) => {
                 tracing::warn!(path = %path.display(), reason, "leader epochs are damaged, rebuilding them from the log");
-                Vec::new()
+                None
             }
             Err(error) => return Err(error),
         };
-        let mut epochs = Self { path, entries: Vec::new() };
-        for (epoch, start_offset) in entries {
+        let mut epochs = Self { path, entries: Vec::new(), saved: None };
+        for &(epoch, start_offset) in saved.iter().flatten() {
             epochs.assign(epoch, start_offset);
         }
+        epochs.saved = saved;
         Ok(epochs)
     }
 
-    /// Writes the epochs to the partition's checkpoint.
-    pub(crate) fn save(&self, disk: &dyn Disk) -> Result<(), LogError> {
-        write_epochs(disk, &self.path, &self.entries)
+    /// Writes the epochs to the partition's checkpoint, if that holds something else.
+    ///
+    /// Recovery reads epochs above the recovery point from the batches, so they have to be there when that
+    /// point moves, and not before: to replace a file costs a file system a flush, and ten thousand
+    /// partitions get a new epoch with every start.
+    pub(crate) fn save(&mut self, disk: &dyn Disk) -> Result<(), LogError> {
+        if self.is_saved() {
+            return Ok(());
+        }
+        write_epochs(disk, &self.path, &self.entries)?;
+        self.saved = Some(self.entries.clone());
+        Ok(())
+    }
+
+    /// Whether the checkpoint holds all there is to know.
+    pub(crate) fn is_saved(&self) -> bool {
+        self.saved.as_deref().unwrap_or_default() == self.entries
+    }
+
+    /// Whether there is a checkpoint.
+    pub(crate) fn has_file(&self) -> bool {
+        self.saved.is_some()
     }
 
     /// The newest epoch, or -1.

@@ -203,6 +203,7 @@ impl Log {
     }
 
     /// Notes that this broker leads from the log's end on, before it takes the first record of its epoch.
+    /// The checkpoint follows with the next flush.
     ///
     /// # Errors
     /// [`LogError::Storage`] when the checkpoint cannot be written.
@@ -217,7 +218,7 @@ impl Log {
             return Ok(());
         }
         let mut epochs = self.epochs.write();
-        if epochs.assign(epoch, start_offset) {
+        if epochs.assign(epoch, start_offset) && !epochs.has_file() {
             epochs.save(self.pool.disk())?;
         }
         writer.latest_epoch = epoch;

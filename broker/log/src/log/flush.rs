@@ -102,6 +102,10 @@ impl Log {
             let first = view.floor(from);
             (view.segments[first..].to_vec(), view.end_offset, view.generation)
         };
+        // After the look at the end: no record below it is of an epoch that is not known by now.
+        if !self.epochs.read().is_saved() {
+            self.epochs.write().save(self.pool.disk())?;
+        }
         for (at, segment) in segments.iter().enumerate() {
             let synced = if at + 1 < segments.len() {
                 // A sealed segment is not scanned by recovery, so its indexes must be right too.

@@ -285,10 +285,8 @@ impl Opening<'_> {
         };
         let first_base = self.segments[0].base_offset();
         let start_offset = params.log_start_offset.max(first_base).min(self.end_offset);
-        let cut = epochs.truncate_from_end(self.end_offset);
-        if epochs.truncate_from_start(start_offset) || cut {
-            epochs.save(self.pool.disk())?;
-        }
+        epochs.truncate_from_end(self.end_offset);
+        epochs.truncate_from_start(start_offset);
         let recovery_point =
             if params.clean { self.end_offset } else { params.recovery_point.clamp(0, self.end_offset) };
         let writer = Writer {
