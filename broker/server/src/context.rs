@@ -8,9 +8,7 @@ use millrace_protocol::ApiKey;
 /// What stays the same for all requests of one connection.
 #[derive(Debug)]
 pub(crate) struct Peer {
-    /// The client's address.
-    pub(crate) address: SocketAddr,
-    /// The address as Kafka prints it in group descriptions: `/127.0.0.1`.
+    /// The client's address as Kafka prints it in group descriptions: `/127.0.0.1`.
     pub(crate) host: String,
     /// The listener that took the connection, which decides what addresses the client is told.
     pub(crate) listener: Arc<str>,
@@ -18,7 +16,7 @@ pub(crate) struct Peer {
 
 impl Peer {
     pub(crate) fn new(address: SocketAddr, listener: Arc<str>) -> Self {
-        Self { address, host: format!("/{}", address.ip()), listener }
+        Self { host: format!("/{}", address.ip()), listener }
     }
 }
 

@@ -2,8 +2,8 @@
 //! JSON for programs. Writes text; opens nothing.
 
 use millrace_metadata::config::{
-    BrokerKey, ConfigDef, Scope, broker_def, broker_defs, classify_broker_key, ignored_keys, nearest_name,
-    topic_def, topic_defs,
+    BrokerKey, ConfigDef, Scope, broker_def, broker_defs, classify_broker_key, nearest_name, topic_def,
+    topic_defs,
 };
 use serde_json::{Value, json};
 
@@ -58,12 +58,6 @@ fn explain_absent(name: &str) -> Result<String, String> {
         }
     };
     Ok(reason)
-}
-
-/// Every name that `explain` knows something about, for completions.
-pub(crate) fn names() -> impl Iterator<Item = &'static str> {
-    let defs = broker_defs().chain(topic_defs()).map(|def| def.name);
-    defs.chain(ignored_keys().map(|(name, _)| name))
 }
 
 fn in_words(def: &ConfigDef) -> String {

@@ -114,7 +114,8 @@ mod tests {
 
     #[test]
     fn reads_what_java_reads() {
-        let cases: &[(&str, &[(usize, &str, &str)])] = &[
+        type Case = (&'static str, &'static [(usize, &'static str, &'static str)]);
+        let cases: &[Case] = &[
             ("a=b", &[(1, "a", "b")]),
             ("# one\n! two\n\n  a = b \n", &[(4, "a", "b ")]),
             ("a:b\nc d\ne\tf\ng\n", &[(1, "a", "b"), (2, "c", "d"), (3, "e", "f"), (4, "g", "")]),

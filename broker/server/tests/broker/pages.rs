@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 
 use millrace_protocol::ErrorCode;
 use millrace_protocol::messages::offset_commit::{
-    OffsetCommitRequestPartition, OffsetCommitRequest, OffsetCommitRequestTopic,
+    OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,
 };
 use millrace_tests::records::{batch, produce};
 use millrace_tests::{Millrace, until};
@@ -87,11 +87,7 @@ fn commit(broker: &Millrace, group: &str, topic: &str, offset: i64) {
     let request = OffsetCommitRequest {
         group_id: group.to_owned(),
         generation_id_or_member_epoch: -1,
-        topics: vec![OffsetCommitRequestTopic {
-            name: topic.to_owned(),
-            partitions: vec![partition],
-            ..Default::default()
-        }],
+        topics: vec![OffsetCommitRequestTopic { name: topic.to_owned(), partitions: vec![partition] }],
         ..Default::default()
     };
     let mut client = broker.connect();

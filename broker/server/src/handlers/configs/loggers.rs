@@ -108,10 +108,9 @@ fn check<'a>(
 }
 
 fn exists(levels: &LogLevels, logger: &str) -> bool {
-    let of_crate = |name: &&str| {
-        logger.strip_prefix(*name).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
-    };
+    let of_crate =
+        |name: &str| logger.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"));
     logger == ROOT
-        || CRATES.iter().any(|name| of_crate(&name))
+        || CRATES.iter().any(|name| of_crate(name))
         || levels.all().iter().any(|(known, _)| known == logger)
 }
