@@ -268,18 +268,19 @@ impl Group {
     /// The answer to a member of the present generation; with the members for one that assigns.
     pub(crate) fn joined(&self, member_id: &str, with_members: bool) -> JoinGroupResponse {
         let protocol = self.generation.protocol.as_deref().unwrap_or_default();
-        let members = self.roster.iter().filter(|_| with_members).map(|member| JoinGroupResponseMember {
+        let member = |member: &Member| JoinGroupResponseMember {
             member_id: member.id.to_string(),
             group_instance_id: member.instance_id.as_deref().map(str::to_owned),
             metadata: member.metadata(protocol),
-        });
+        };
+        let members = if with_members { self.roster.iter().map(member).collect() } else { Vec::new() };
         JoinGroupResponse {
             generation_id: self.generation.id,
             protocol_type: self.generation.protocol_type.clone(),
             protocol_name: self.generation.protocol.clone(),
             leader: self.generation.leader.as_deref().unwrap_or_default().to_owned(),
             member_id: member_id.to_owned(),
-            members: members.collect(),
+            members,
             ..JoinGroupResponse::default()
         }
     }
