@@ -139,7 +139,8 @@ impl Segment {
         let last_offset = header.last_offset();
         let mut max = self.max_timestamp()?;
         let mut times = self.times.lock();
-        if header.max_timestamp > max.timestamp_ms {
+        // A batch that compaction emptied has a time, but no record that could be found by it.
+        if header.record_count > 0 && header.max_timestamp > max.timestamp_ms {
             max = TimestampOffset { timestamp_ms: header.max_timestamp, offset: last_offset };
             times.max = Some(max);
         }
