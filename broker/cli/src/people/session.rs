@@ -19,6 +19,8 @@ use crate::kafka::{Properties, parse_properties};
 /// Names further away than this (Jaro-Winkler) are not worth suggesting.
 const SIMILAR_ENOUGH: f64 = 0.75;
 
+/// How long a call may be tried again, unless the settings say otherwise: people wait less than programs.
+const PATIENCE: Duration = Duration::from_secs(20);
 /// How long a change may take until a broker shows it.
 const SHOWN_WITHIN: Duration = Duration::from_secs(10);
 /// Between two looks.
@@ -74,7 +76,11 @@ impl Session {
     /// Connects.
     pub(crate) async fn open(args: &ConnectionArgs) -> Result<Self, Failure> {
         let properties = args.properties()?;
-        let client = Client::new(ClientConfig::from_properties(properties.clone())?)?;
+        let mut config = ClientConfig::from_properties(properties.clone())?;
+        if !properties.contains_key("default.api.timeout.ms") {
+            config.timeouts.api = PATIENCE;
+        }
+        let client = Client::new(config)?;
         // One attempt, where every later call would try for a minute: a person wants to know at once.
         client.metadata(TopicScope::None).await?;
         Ok(Self { admin: Admin::new(client), properties })
@@ -167,13 +173,16 @@ impl Session {
         }
     }
 
-    /// Looks up one offset of each partition. Partitions that cannot answer (no leader) are left out.
+    /// Looks up one offset of each partition. Partitions that cannot answer (no leader) are left out, at
+    /// once where that is known: nobody waits for a broker that is down.
     pub(crate) async fn offsets(
         &self,
         partitions: &[TopicPartition],
         spec: OffsetSpec,
     ) -> Result<BTreeMap<TopicPartition, i64>, Failure> {
-        let wanted = partitions.iter().map(|partition| (partition.clone(), spec)).collect();
+        let cluster = self.client().cluster();
+        let is_led = |one: &&TopicPartition| cluster.partition(one).is_none_or(|view| view.leader.is_some());
+        let wanted = partitions.iter().filter(is_led).map(|partition| (partition.clone(), spec)).collect();
         let found = self.admin.list_offsets(wanted, IsolationLevel::ReadUncommitted).await?;
         Ok(found
             .into_iter()

@@ -114,6 +114,9 @@ fn what_is_wrong_with_the_input_is_told_with_its_line() {
             refused.contains("1 record not written") && refused.contains("MESSAGE_TOO_LARGE"),
             "{refused}"
         );
+        broker.run("topics create keyed -p 1 -c cleanup.policy=compact").ok();
+        let keyless = broker.run_with("produce keyed", b"x\n").failed(1);
+        assert!(keyless.contains("INVALID_RECORD") && keyless.contains("--key-separator"), "{keyless}");
         let beyond = broker.run("consume strict:4 -e").failed(1);
         assert_eq!(beyond, "error: 'strict' has no partition 4\n hint: its partitions are 0 to 0\n");
     });

@@ -1,11 +1,11 @@
 //! What became of the records: counted batch by batch, as the producer reports them.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use millrace_client::ClientError;
 use millrace_client::config::{BatchCallback, BatchReport};
+use millrace_protocol::ErrorCode;
 use serde::Serialize;
 
 use crate::people::failure::Failure;
@@ -72,7 +72,13 @@ impl Tally {
             None => Ok(()),
             Some(error) => {
                 let failed = units::counted(counts.failed as i64, "record");
-                Err(Failure::refused(format!("{failed} not written"), error.clone()))
+                let failure = Failure::refused(format!("{failed} not written"), error.clone());
+                Err(match error.code() {
+                    Some(ErrorCode::INVALID_RECORD) => {
+                        failure.or_hint("a compacted topic needs keys: --key-separator, or --key")
+                    }
+                    _ => failure,
+                })
             }
         }
     }
