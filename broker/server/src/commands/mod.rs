@@ -32,9 +32,11 @@ enum Command {
 /// 0 is success, 1 a failure, 2 a wrong command line or configuration; Kafka's tools have their own.
 #[must_use]
 pub fn run(arguments: Vec<OsString>) -> ExitCode {
-    let program = arguments.first().map(|name| name.to_string_lossy());
-    if let Some(tool) = program.as_deref().and_then(Tool::from_program) {
-        return run_tool(tool, &arguments[1..]);
+    // By the name of a link, or where there is no link: `millrace kafka-topics --list`.
+    for (at, word) in arguments.iter().take(2).enumerate() {
+        if let Some(tool) = Tool::from_program(&word.to_string_lossy()) {
+            return run_tool(tool, &arguments[at + 1..]);
+        }
     }
     let parsed = Arguments::command()
         .try_get_matches_from(arguments)
@@ -57,7 +59,9 @@ pub fn run(arguments: Vec<OsString>) -> ExitCode {
 fn run_tool(tool: Tool, arguments: &[OsString]) -> ExitCode {
     let arguments: Vec<_> =
         arguments.iter().map(|argument| argument.to_string_lossy().into_owned()).collect();
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    // Whoever makes records as fast as it can must not keep the client's own tasks from running.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("cannot start: {error}");
