@@ -9,6 +9,7 @@ mod cluster;
 pub mod config;
 mod consumer;
 mod deadline;
+mod errand;
 mod error;
 mod group_protocol;
 mod list_offsets;

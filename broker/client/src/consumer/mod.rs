@@ -1,5 +1,6 @@
 //! The consumer.
 
+mod assignor;
 mod records;
 
 use std::collections::BTreeMap;

@@ -7,12 +7,11 @@
 //! | `partitioner.rs` | which partition a record goes to |
 //! | `queue.rs`, `batch.rs` | one partition's batches, their order and numbers |
 //! | `delivery.rs` | what becomes of a batch, and who waits for it |
-//! | `sender.rs`, `jobs.rs`, `request.rs`, `node.rs`, `errand.rs` | the task that sends |
+//! | `sender.rs`, `jobs.rs`, `request.rs`, `node.rs` | the task that sends |
 
 mod accumulator;
 mod batch;
 mod delivery;
-mod errand;
 mod jobs;
 mod node;
 mod partitioner;

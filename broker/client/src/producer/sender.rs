@@ -18,7 +18,6 @@ use tracing::{debug, warn};
 use super::accumulator::{Accumulator, NO_LEADER, Partition, Phase};
 use super::batch::Batch;
 use super::delivery::Written;
-use super::errand::Errand;
 use super::jobs::{Event, Sent, ask, connect, identify, post, refresh};
 use super::node::{Link, Node, Readiness};
 use super::queue::{Finished, Identity, Verdict};
@@ -27,6 +26,7 @@ use crate::client::Client;
 use crate::cluster::ClusterView;
 use crate::config::{Acks, BatchReport, ProducerConfig};
 use crate::deadline::after;
+use crate::errand::Errand;
 use crate::error::ClientError;
 use crate::net::Connection;
 

@@ -7,8 +7,8 @@ use crate::backoff::Backoff;
 
 /// Something that is asked for when needed, one request at a time, with waits in between.
 #[derive(Debug)]
-pub(super) struct Errand {
-    pub(super) is_wanted: bool,
+pub(crate) struct Errand {
+    pub(crate) is_wanted: bool,
     is_running: bool,
     /// Requests in a row that did not end the want.
     tries: u32,
@@ -16,12 +16,12 @@ pub(super) struct Errand {
 }
 
 impl Errand {
-    pub(super) fn new(now: Instant) -> Self {
+    pub(crate) fn new(now: Instant) -> Self {
         Self { is_wanted: false, is_running: false, tries: 0, not_before: now }
     }
 
     /// Whether to start now; the caller then does.
-    pub(super) fn start(&mut self, now: Instant) -> bool {
+    pub(crate) fn start(&mut self, now: Instant) -> bool {
         if self.is_running || now < self.not_before {
             return false;
         }
@@ -34,12 +34,12 @@ impl Errand {
         true
     }
 
-    pub(super) fn ended(&mut self, now: Instant, backoff: Backoff) {
+    pub(crate) fn ended(&mut self, now: Instant, backoff: Backoff) {
         self.is_running = false;
         self.not_before = now + backoff.wait_jittered(self.tries);
     }
 
-    pub(super) fn due(&self) -> Option<Instant> {
+    pub(crate) fn due(&self) -> Option<Instant> {
         (self.is_wanted && !self.is_running).then_some(self.not_before)
     }
 }
