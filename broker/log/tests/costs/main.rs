@@ -1,0 +1,146 @@
+//! What appends, reads, starts and idle partitions cost: calls to the disk, allocations, memory. Counted, not
+//! timed, so that the figures hold on any machine; `benches/` has the times.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod allocator;
+mod disk;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use millrace_log::{
+    AppendOptions, Intervals, Log, LogConfig, LogManager, ManagerConfig, Origin, ReadRequest, TopicPartition,
+    WantedLog,
+};
+use millrace_protocol::Uuid;
+use millrace_protocol::records::{BatchBuilder, BatchOptions, ProducerStamp};
+
+use self::allocator::measure;
+use self::disk::CountingDisk;
+
+const NOW_MS: i64 = 1_700_000_000_000;
+const CLIENT: AppendOptions = AppendOptions { origin: Origin::Client, leader_epoch: 0, now_ms: NOW_MS };
+
+fn open(disk: &CountingDisk, dir: &Path, open_files_max: usize) -> LogManager {
+    let config = ManagerConfig {
+        dirs: vec![dir.to_owned()],
+        node_id: 1,
+        cluster_id: None,
+        open_files_max,
+        threads_per_dir: 1,
+        dedupe_bytes_max: 1 << 20,
+        intervals: Intervals::default(),
+    };
+    LogManager::open(Arc::new(disk.clone()), config, NOW_MS).unwrap()
+}
+
+fn one_log(logs: &LogManager) -> Arc<Log> {
+    logs.create(&TopicPartition::new("t", 0), Uuid([1; 16]), Arc::default(), NOW_MS).unwrap()
+}
+
+fn batch(records: usize, producer: Option<ProducerStamp>) -> Bytes {
+    let mut builder = BatchBuilder::new(BatchOptions { producer, ..BatchOptions::default() });
+    for n in 0..records {
+        builder.append(NOW_MS, Some(format!("key {n}").as_bytes()), Some(&[b'v'; 20]), &[]);
+    }
+    builder.build().unwrap()
+}
+
+#[test]
+fn an_append_is_one_write_and_its_allocations_do_not_grow_with_its_records() {
+    let (disk, dir) = (CountingDisk::default(), tempfile::tempdir().unwrap());
+    let logs = open(&disk, dir.path(), 100);
+    let log = one_log(&logs);
+    // The first append opens the file and notes the leader epoch.
+    log.append(batch(1, None), &CLIENT).unwrap();
+    let mut sequence = 0;
+    let mut cost_of = |records: usize| {
+        let stamp = ProducerStamp { id: 9, epoch: 0, base_sequence: sequence };
+        sequence += records as i32;
+        let bytes = batch(records, Some(stamp));
+        disk.take_calls();
+        let cost = measure(|| log.append(bytes, &CLIENT).unwrap());
+        assert_eq!(disk.take_calls(), ["write"], "an append of {records} records");
+        cost.allocations
+    };
+    (0..3).for_each(|_| {
+        cost_of(10);
+    });
+    let (small, large) = (cost_of(1), cost_of(5_000));
+    assert!(large <= small && small <= 4, "{small} allocations for a record, {large} for five thousand");
+}
+
+#[test]
+fn a_reader_at_the_end_of_the_log_costs_no_look_into_it() {
+    let (disk, dir) = (CountingDisk::default(), tempfile::tempdir().unwrap());
+    let logs = open(&disk, dir.path(), 100);
+    let log = one_log(&logs);
+    for n in 0..20 {
+        log.append(batch(10, None), &CLIENT).unwrap();
+        disk.take_calls();
+        let request =
+            ReadRequest { offset: n * 10, max_bytes: 1 << 20, upper_bound: i64::MAX, min_one_batch: true };
+        let mut found = 0;
+        let cost = measure(|| found = log.read(&request).unwrap().len_bytes());
+        assert!(found > 0);
+        if n > 0 {
+            assert_eq!(disk.take_calls(), Vec::<&str>::new(), "read {n}: the bytes leave by sendfile");
+            assert!(cost.allocations <= 2, "read {n}: {} allocations", cost.allocations);
+        }
+    }
+}
+
+/// A thousand partitions of an idempotent producer, closed cleanly.
+fn thousand(disk: &CountingDisk, dir: &Path) -> Vec<WantedLog> {
+    let config = Arc::new(LogConfig::default());
+    let wanted: Vec<WantedLog> = (0..1000)
+        .map(|index| WantedLog {
+            partition: TopicPartition::new("a-topic-with-a-name", index),
+            topic_id: Uuid([1; 16]),
+            config: Arc::clone(&config),
+        })
+        .collect();
+    let logs = open(disk, dir, 100);
+    for log in logs.create_all(&wanted, NOW_MS) {
+        let log = log.unwrap();
+        for base_sequence in 0..7 {
+            let stamp = ProducerStamp { id: 1, epoch: 0, base_sequence };
+            log.append(batch(1, Some(stamp)), &CLIENT).unwrap();
+        }
+        log.set_high_watermark(log.end_offset());
+    }
+    logs.close().unwrap();
+    wanted
+}
+
+#[test]
+fn a_thousand_idle_partitions_cost_little() {
+    let (disk, dir) = (CountingDisk::default(), tempfile::tempdir().unwrap());
+    let wanted = thousand(&disk, dir.path());
+    let logs = open(&disk, dir.path(), 100);
+    disk.take_calls();
+    let mut opened = Vec::new();
+    let cost = measure(|| opened = logs.create_all(&wanted, NOW_MS));
+    let calls = disk.take_calls();
+    assert!(opened.iter().all(|log| log.as_ref().unwrap().end_offset() == 7));
+    eprintln!("{} bytes and {} calls for each partition", cost.kept_bytes / 1000, calls.len() / 1000);
+    assert!(cost.kept_bytes / 1000 < 4096, "{} bytes kept for each", cost.kept_bytes / 1000);
+    assert!(
+        calls.len() / 1000 <= 24,
+        "{} calls for each: {:?}",
+        calls.len() / 1000,
+        &calls[..calls.len() / 1000]
+    );
+    assert!(logs.pool().open_count() <= 100);
+    assert!(disk.open_files() <= 100, "{} files are open", disk.open_files());
+    // What nobody uses is not touched again.
+    logs.maintenance(NOW_MS + 10_000);
+    disk.take_calls();
+    logs.maintenance(NOW_MS + 20_000);
+    assert_eq!(disk.take_calls(), Vec::<&str>::new());
+    logs.close().unwrap();
+    let calls = disk.take_calls();
+    assert!(calls.len() < 30, "closing what was not used touches no log: {calls:?}");
+}
