@@ -574,3 +574,19 @@ fn a_replica_whose_disk_is_gone_is_not_elected_unless_allowed() {
     let image = after(&image, &register_broker(&image, &registration(1, None), &settings, 60));
     assert_eq!(state(&image, "alone"), (1, vec![1]));
 }
+
+#[test]
+fn a_topic_that_comes_again_is_another_one() {
+    let mut image = cluster(&[(1, None)]);
+    create(&mut image, vec![topic("kept", 1, 1), topic("lost", 1, 1)]);
+    let before = image.topics.clone();
+    let lost = image.topics.by_name("lost").expect("there").id;
+    let record = millrace_protocol::messages::metadata_records::RemoveTopicRecord { topic_id: lost };
+    let (mut image, _) = image.apply(&[record.into()]).expect("fits");
+    assert!(image.topics.lost_since(&before));
+    let without = image.topics.clone();
+    create(&mut image, vec![topic("lost", 1, 1)]);
+    assert!(image.topics.lost_since(&before), "under the same name and another id");
+    assert!(!image.topics.lost_since(&without), "one more is none lost");
+    assert!(!image.topics.lost_since(&image.topics.clone()));
+}

@@ -19,6 +19,9 @@ impl Groups {
     pub(crate) async fn ensure_topic(&self) -> Arc<ClusterImage> {
         let image = self.metadata.load();
         if image.topics.by_name(GROUP_METADATA_TOPIC).is_some() {
+            if self.table.load().is_none() {
+                self.follow();
+            }
             return image;
         }
         let config = Arc::clone(&self.config.load());
@@ -31,30 +34,23 @@ impl Groups {
             let request = CreateTopicsRequest { topics, ..CreateTopicsRequest::default() };
             create_topics(image, &request, &settings, &mut fastrand::Rng::new())
         });
-        let outcome = match created.await {
-            Ok(response) => response
-                .topics
-                .into_iter()
-                .find(|topic| topic.error_code.is_err())
-                .map(|topic| topic.error_message.unwrap_or_else(|| topic.error_code.message().to_owned())),
+        let refusal = match created.await {
+            Ok(response) => response.topics.into_iter().next().and_then(|topic| {
+                if topic.error_code.is_ok() {
+                    info!(partitions = topic.num_partitions, "{GROUP_METADATA_TOPIC} is created");
+                    return None;
+                }
+                Some(topic.error_message.unwrap_or_else(|| topic.error_code.message().to_owned()))
+            }),
             Err(error) => Some(error.to_string()),
         };
-        let image = self.metadata.load();
-        match outcome {
-            None => {
-                // Nobody who asks next is told that it is not there.
-                self.follow();
-                info!("{GROUP_METADATA_TOPIC} is there");
-            }
-            Some(reason) => {
-                if let Some(suppressed) = REFUSED.admit() {
-                    error!(
-                        suppressed,
-                        "no groups can be served, {GROUP_METADATA_TOPIC} cannot be created: {reason}"
-                    );
-                }
-            }
+        if let Some(reason) = refusal
+            && let Some(suppressed) = REFUSED.admit()
+        {
+            error!(suppressed, "no groups can be served, {GROUP_METADATA_TOPIC} cannot be created: {reason}");
         }
-        image
+        // Nobody who asks next is told that it is not there.
+        self.follow();
+        self.metadata.load()
     }
 }
