@@ -119,7 +119,8 @@ pub struct ProducerSummary {
 /// All producers of a partition.
 #[derive(Debug, Default)]
 pub(crate) struct Producers {
-    by_id: HashMap<i64, Producer>,
+    /// Boxed: an idle partition with one producer does not pay for the map's free slots.
+    by_id: HashMap<i64, Box<Producer>>,
 }
 
 impl Producers {
@@ -162,8 +163,10 @@ impl Producers {
         if !self.by_id.contains_key(&header.producer_id) && self.by_id.len() >= count_max.max(1) as usize {
             self.evict_idle();
         }
-        let producer =
-            self.by_id.entry(header.producer_id).or_insert_with(|| Producer::new(header.producer_epoch));
+        let producer = self
+            .by_id
+            .entry(header.producer_id)
+            .or_insert_with(|| Box::new(Producer::new(header.producer_epoch)));
         if header.producer_epoch != producer.epoch {
             producer.epoch = header.producer_epoch;
             producer.count = 0;
@@ -231,7 +234,7 @@ impl Producers {
 
     /// Whether the batch holds the last sequence number of its producer, which compaction must keep.
     pub(crate) fn is_last_of_producer(&self, header: &BatchHeader) -> bool {
-        self.by_id.get(&header.producer_id).and_then(Producer::last).is_some_and(|last| {
+        self.by_id.get(&header.producer_id).and_then(|producer| producer.last()).is_some_and(|last| {
             last.last_offset == header.last_offset() && last.last_sequence == header.last_sequence()
         })
     }

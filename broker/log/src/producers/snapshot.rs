@@ -72,7 +72,7 @@ impl Producers {
             if last_sequence >= 0 {
                 producer.push(BatchMark { last_sequence, last_offset, offset_delta, timestamp_ms });
             }
-            producers.by_id.insert(producer_id, producer);
+            producers.by_id.insert(producer_id, Box::new(producer));
         }
         Ok(producers)
     }

@@ -14,6 +14,8 @@ use millrace_log::disk::{DirEntry, Disk, DiskFile, FileStat, OpenMode, OsDisk};
 pub(crate) struct CountingDisk {
     calls: Arc<Mutex<Vec<&'static str>>>,
     open_files: Arc<AtomicUsize>,
+    /// Syncs of files wait for as long as somebody holds it.
+    gate: Arc<Mutex<()>>,
 }
 
 impl CountingDisk {
@@ -25,6 +27,16 @@ impl CountingDisk {
     /// Files that are open now.
     pub(crate) fn open_files(&self) -> usize {
         self.open_files.load(Ordering::Relaxed)
+    }
+
+    /// Syncs of files wait for as long as the guard lives.
+    pub(crate) fn hold_syncs(&self) -> std::sync::MutexGuard<'_, ()> {
+        self.gate.lock().unwrap()
+    }
+
+    /// How often a call was made since the last time, without taking it.
+    pub(crate) fn count_of(&self, call: &str) -> usize {
+        self.calls.lock().unwrap().iter().filter(|made| **made == call).count()
     }
 
     fn count(&self, call: &'static str) {
@@ -111,6 +123,7 @@ impl DiskFile for CountingFile {
 
     fn sync_data(&self) -> io::Result<()> {
         self.disk.count("sync");
+        drop(self.disk.gate.lock().unwrap());
         self.file.sync_data()
     }
 

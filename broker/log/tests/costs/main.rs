@@ -8,6 +8,7 @@ mod disk;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use millrace_log::{
@@ -143,4 +144,33 @@ fn a_thousand_idle_partitions_cost_little() {
     logs.close().unwrap();
     let calls = disk.take_calls();
     assert!(calls.len() < 30, "closing what was not used touches no log: {calls:?}");
+}
+
+#[test]
+fn those_who_wait_for_the_disk_share_one_sync() {
+    let (disk, dir) = (CountingDisk::default(), tempfile::tempdir().unwrap());
+    let logs = open(&disk, dir.path(), 100);
+    let log = one_log(&logs);
+    let put = || log.append(batch(1, None), &CLIENT).unwrap().last_offset + 1;
+    put();
+    log.flush(i64::MAX).unwrap();
+    disk.take_calls();
+    std::thread::scope(|scope| {
+        let held = disk.hold_syncs();
+        let (log, first) = (&log, put());
+        scope.spawn(move || log.flush(first).unwrap());
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while disk.count_of("sync") == 0 {
+            assert!(Instant::now() < deadline, "the first flush does not reach the disk");
+            std::thread::yield_now();
+        }
+        // All of these are written while the first sync works, and need another.
+        let ends: Vec<i64> = (0..20).map(|_| put()).collect();
+        for end in ends {
+            scope.spawn(move || assert!(log.flush(end).unwrap() >= end));
+        }
+        drop(held);
+    });
+    assert_eq!(disk.count_of("sync"), 2, "one for the first, one for all others");
+    assert_eq!(log.recovery_point(), 22);
 }
