@@ -2,17 +2,19 @@
 """Millrace beside Apache Kafka on this machine: the same load, the same CPUs, in turn.
 
 Prints CPU microseconds a record in the broker (user and system, from the kernel's accounting), resident memory, the
-time from start to the first acknowledged record, and the ratio of the two. Absolute figures hold nowhere; the ratio of
-one run does. Usage:
+time from start to the first acknowledged record, and the cost of many partitions, with the ratio of the two. Absolute
+figures hold nowhere; the ratio of one run does.
 
-    tests/bench/compare.py [--pairs N] [--records N] [--only millrace]
+    tests/bench/compare.py [--pairs N] [--records N] [--partitions N] [--only millrace] [--write-readme]
 
 Wants `target/release/millrace` and, for the comparison, what `tests/setup` installs. The broker runs on CPU 0, the
 generator (`kafka-producer-perf-test` and `kafka-consumer-perf-test` of this project, for both brokers) on CPU 1.
 """
 
 import argparse
+import datetime
 import os
+import platform
 import shutil
 import signal
 import socket
@@ -23,17 +25,22 @@ import tempfile
 import time
 from pathlib import Path
 
+import wire
+
 ROOT = Path(__file__).resolve().parents[2]
-MILLRACE = Path(os.environ.get("MILLRACE_BIN", ROOT / "target/release/millrace"))
+MILLRACE = ROOT / (os.environ.get("MILLRACE_BIN") or "target/release/millrace")
+LIBS = Path(os.environ.get("MILLRACE_KAFKA_LIBS") or ROOT / "target/tests-cache/kafka-libs")
 TICK_US = 1_000_000 / os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 BROKER_CPU, LOAD_CPU = ("0", "1") if (os.cpu_count() or 1) > 1 else ("0", "0")
+BEGIN, END = "<!-- figures:begin -->", "<!-- figures:end -->"
 
-# name, record bytes, share of --records, properties of the producer
+# name, record bytes, share of --records, records a second, properties of the producer
 CASES = [
-    ("1 KiB, acks=1, batch 16 KiB, linger 5 ms", 1024, 1.0, ["acks=1", "batch.size=16384", "linger.ms=5"]),
-    ("1 KiB, acks=all", 1024, 1.0, ["acks=all", "batch.size=16384", "linger.ms=5"]),
-    ("100 B, acks=1, batch 16 KiB", 100, 4.0, ["acks=1", "batch.size=16384", "linger.ms=5"]),
+    ("1 KiB, acks=1, batch 16 KiB, linger 5 ms", 1024, 1.0, -1, ["acks=1", "batch.size=16384", "linger.ms=5"]),
+    ("1 KiB, acks=all", 1024, 1.0, -1, ["acks=all", "batch.size=16384", "linger.ms=5"]),
+    ("100 B, acks=1, batch 16 KiB", 100, 4.0, -1, ["acks=1", "batch.size=16384", "linger.ms=5"]),
+    ("100 B at 50k/s, acks=all, linger 0", 100, 1.0, 50_000, ["acks=all", "linger.ms=0"]),
 ]
 
 
@@ -44,25 +51,32 @@ def free_port():
 
 
 class Broker:
-    """A running broker of its own directory and port."""
+    """A broker with a directory and a port of its own. `command` is how it is started."""
 
-    def __init__(self, command, log, port, environment=None):
-        self.port = port
+    def __init__(self, command, port, log):
+        self.command, self.port, self.log = command, port, log
+        self.bootstrap = f"127.0.0.1:{port}"
+        self.start()
+
+    def start(self):
         self.started = time.monotonic()
-        self.process = subprocess.Popen(
-            ["taskset", "-c", BROKER_CPU, *command], stdout=log, stderr=log, env={**os.environ, **(environment or {})}
-        )
+        pinned = ["taskset", "-c", BROKER_CPU, *self.command]
+        self.process = subprocess.Popen(pinned, stdout=self.log, stderr=self.log)
 
-    def wait(self, seconds=60):
+    def wait_until(self, condition, seconds=600):
+        """Calls `condition(connection)` until it holds; returns the milliseconds since the start."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
-                raise SystemExit(f"the broker ended with status {self.process.returncode}")
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
-            time.sleep(0.002)
-        raise SystemExit("the broker does not listen")
+                raise SystemExit(f"the broker ended with status {self.process.returncode}, see {self.log.name}")
+            try:
+                with socket.create_connection(("127.0.0.1", self.port), timeout=10) as connection:
+                    if condition(connection):
+                        return (time.monotonic() - self.started) * 1000
+            except OSError:
+                pass
+            time.sleep(0.001)
+        raise SystemExit("the broker does not get ready")
 
     def cpu_us(self):
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
@@ -74,7 +88,7 @@ class Broker:
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
         try:
-            self.process.wait(30)
+            self.process.wait(120)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -84,11 +98,10 @@ def start_millrace(directory, log):
     port = free_port()
     overrides = [f"listeners=PLAINTEXT://127.0.0.1:{port}", f"log.dirs={directory}/data", "http.listen="]
     command = [str(MILLRACE), "serve"] + [word for override in overrides for word in ("--override", override)]
-    return Broker(command, log, port)
+    return Broker(command, port, log)
 
 
 def start_kafka(directory, log):
-    libs = os.environ.get("MILLRACE_KAFKA_LIBS", str(ROOT / "target/tests-cache/kafka-libs"))
     port, controller = free_port(), free_port()
     properties = Path(directory) / "server.properties"
     properties.write_text(
@@ -97,10 +110,11 @@ def start_kafka(directory, log):
         "controller.listener.names=CONTROLLER\n"
         f"log.dirs={directory}/data\noffsets.topic.replication.factor=1\ngroup.initial.rebalance.delay.ms=0\n"
     )
-    java = ["java", "-Xmx1G", "-Xms1G", "-cp", f"{libs}/*"]
+    # Kafka's own start script gives the broker a heap of 1 GiB.
+    java = ["java", "-Xmx1G", "-Xms1G", "-cp", f"{LIBS}/*"]
     format_ = [*java, "kafka.tools.StorageTool", "format", "-t", "4L6g3nShT-eMCtK--X86sw", "-c", str(properties)]
     subprocess.run(format_, check=True, stdout=log, stderr=log)
-    return Broker([*java, "kafka.Kafka", str(properties)], log, port)
+    return Broker([*java, "kafka.Kafka", str(properties)], port, log)
 
 
 def tool(name, *arguments):
@@ -108,74 +122,129 @@ def tool(name, *arguments):
     # argv[0] picks the tool, as a link of that name would.
     script = 'name=$1 program=$2; shift 2; exec -a "$name" "$program" "$@"'
     command = ["taskset", "-c", LOAD_CPU, "bash", "-c", script, "-", name, str(MILLRACE), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900)
     if done.returncode:
         raise SystemExit(f"{name} failed: {done.stdout[-500:]}{done.stderr[-500:]}")
     return done.stdout
 
 
-def produce(broker, topic, count, size, properties):
+def produce(broker, topic, count, size, rate, properties):
     tool(
         "kafka-producer-perf-test", "--topic", topic, "--num-records", str(count), "--record-size", str(size),
-        "--throughput", "-1", "--producer-props", f"bootstrap.servers=127.0.0.1:{broker.port}", *properties,
+        "--throughput", str(rate), "--producer-props", f"bootstrap.servers={broker.bootstrap}", *properties,
     )  # fmt: skip
 
 
-def measure(start, scale):
-    """Figures of one broker: {case: CPU us a record}, memory, milliseconds to the first acknowledged record."""
-    figures = {}
-    with tempfile.TemporaryDirectory(prefix="millrace-bench-") as directory, open(f"{directory}/log", "w") as log:
-        broker = start(directory, log)
-        try:
-            broker.wait()
-            produce(broker, "first", 1, 100, ["acks=all", "linger.ms=0"])
-            figures["start to first acknowledged record, ms"] = (time.monotonic() - broker.started) * 1000
-            server = f"127.0.0.1:{broker.port}"
-            tool("kafka-topics", "--bootstrap-server", server, "--create", "--topic", "load", "--partitions", "12")
-            produce(broker, "load", int(scale * 0.5), 1024, ["acks=1"])
-            total = int(scale * 0.5)
-            for name, size, share, properties in CASES:
-                count = int(scale * share)
-                before = broker.cpu_us()
-                produce(broker, "load", count, size, properties)
-                figures[f"produce {name}, us"] = (broker.cpu_us() - before) / count
-                total += count
-            before = broker.cpu_us()
-            tool("kafka-consumer-perf-test", "--bootstrap-server", server, "--topic", "load", "--messages", str(total), "--timeout", "60000")
-            figures["consume all of it, us"] = (broker.cpu_us() - before) / total
-            figures["resident, MiB"] = broker.resident_mib()
-        finally:
-            broker.stop()
+def consume(broker, topic, count):
+    tool(
+        "kafka-consumer-perf-test", "--bootstrap-server", broker.bootstrap, "--topic", topic,
+        "--messages", str(count), "--timeout", "60000",
+    )  # fmt: skip
+
+
+def create(broker, topic, partitions):
+    where = ["--bootstrap-server", broker.bootstrap, "--topic", topic]
+    tool("kafka-topics", *where, "--create", "--partitions", str(partitions), "--replication-factor", "1")
+
+
+def measure_load(broker, records):
+    """Figures of a broker that has just been started."""
+    figures = {"start to first acknowledged record, ms": broker.wait_until(wire.produces)}
+    figures["resident after start, MiB"] = broker.resident_mib()
+    create(broker, "load", 12)
+    total = records
+    produce(broker, "load", records, 1024, -1, ["acks=1"])
+    for name, size, share, rate, properties in CASES:
+        count = int(records * share)
+        before = broker.cpu_us()
+        produce(broker, "load", count, size, rate, properties)
+        figures[f"produce {name}: CPU us a record"] = (broker.cpu_us() - before) / count
+        total += count
+    consume(broker, "load", records)
+    before = broker.cpu_us()
+    consume(broker, "load", total)
+    figures["consume all of it: CPU us a record"] = (broker.cpu_us() - before) / total
+    figures["resident after that, MiB"] = broker.resident_mib()
     return figures
 
 
-def main():
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--pairs", type=int, default=1)
-    arguments.add_argument("--records", type=int, default=500_000)
-    arguments.add_argument("--only", choices=["millrace", "kafka"])
-    chosen = arguments.parse_args()
-    libs = Path(os.environ.get("MILLRACE_KAFKA_LIBS", ROOT / "target/tests-cache/kafka-libs"))
-    contenders = {"millrace": start_millrace, "kafka": start_kafka}
-    if not any(libs.glob("kafka_2.13-*.jar")) or not shutil.which("java"):
-        print("left out: Apache Kafka (run tests/setup first)", file=sys.stderr)
-        contenders.pop("kafka")
-    if chosen.only:
-        contenders = {chosen.only: contenders[chosen.only]}
-    seen = {name: [] for name in contenders}
-    for _ in range(chosen.pairs):
-        for name, start in contenders.items():
-            seen[name].append(measure(start, chosen.records))
-    report(seen)
+def measure_partitions(broker, count):
+    broker.wait_until(wire.answers)
+    create(broker, "wide", count)
+    broker.wait_until(lambda connection: wire.led_partitions(connection, "wide") == count)
+    figures = {f"resident with {count:,} partitions, MiB": broker.resident_mib()}
+    broker.stop()
+    broker.start()
+    took = broker.wait_until(lambda connection: wire.led_partitions(connection, "wide") == count)
+    figures[f"start with {count:,} partitions, ms"] = took
+    return figures
 
 
-def report(seen):
-    print("| figure | " + " | ".join(seen) + (" | ratio |" if len(seen) > 1 else " |"))
-    print("|---|" + "---|" * (len(seen) + (len(seen) > 1)))
+def measure(start, arguments):
+    figures = {}
+    for part in [lambda b: measure_load(b, arguments.records), lambda b: measure_partitions(b, arguments.partitions)]:
+        with tempfile.TemporaryDirectory(prefix="millrace-bench-") as directory, open(f"{directory}/log", "w") as log:
+            broker = start(directory, log)
+            try:
+                figures.update(part(broker))
+            finally:
+                broker.stop()
+    return figures
+
+
+def machine():
+    """What these figures were measured on, in one line."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    model = next((line.split(": ", 1)[1] for line in lines if line.startswith("model name")), platform.machine())
+    memory_gib = os.sysconf("SC_PHYS_PAGES") * PAGE_BYTES / 2**30
+    return f"{os.cpu_count()} CPUs ({model.strip()}), {memory_gib:.0f} GiB, Linux {platform.release().split('-')[0]}"
+
+
+def table(seen):
+    rows = [["", *seen, *(["ratio"] if len(seen) > 1 else [])]]
+    rows.append(["---"] * len(rows[0]))
     for figure in next(iter(seen.values()))[0]:
         medians = [statistics.median(run[figure] for run in runs) for runs in seen.values()]
-        ratio = f" {medians[0] / medians[1]:.2f} |" if len(medians) > 1 and medians[1] else ""
-        print(f"| {figure} | " + " | ".join(f"{median:.2f}" for median in medians) + " |" + ratio)
+        row = [figure, *(f"{median:,.0f}" if median >= 100 else f"{median:.2f}" for median in medians)]
+        if len(medians) > 1:
+            row.append(f"{medians[0] / medians[1]:.3f}" if medians[1] else "–")
+        rows.append(row)
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def write_readme(text):
+    readme = ROOT / "README.md"
+    head, begin, rest = readme.read_text().partition(BEGIN)
+    _old, end, tail = rest.partition(END)
+    if not (begin and end):
+        raise SystemExit(f"{readme} has no markers {BEGIN} {END}")
+    readme.write_text(f"{head}{BEGIN}\n{text}\n{END}{tail}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pairs", type=int, default=1)
+    parser.add_argument("--records", type=int, default=500_000)
+    parser.add_argument("--partitions", type=int, default=10_000)
+    parser.add_argument("--only", choices=["millrace", "kafka"])
+    parser.add_argument("--write-readme", action="store_true", help="put the table in the README")
+    arguments = parser.parse_args()
+    contenders = {"Millrace": start_millrace, "Apache Kafka 4.1.1": start_kafka}
+    if not any(LIBS.glob("kafka_2.13-*.jar")) or not shutil.which("java"):
+        print("left out: Apache Kafka (run tests/setup first)", file=sys.stderr)
+        contenders.pop("Apache Kafka 4.1.1")
+    if arguments.only:
+        contenders = {name: start for name, start in contenders.items() if arguments.only in name.lower()}
+    seen = {name: [] for name in contenders}
+    for _ in range(arguments.pairs):
+        for name, start in contenders.items():
+            seen[name].append(measure(start, arguments))
+    pairs = f"median of {arguments.pairs} pairs" if arguments.pairs > 1 else "one pair of runs"
+    note = f"Measured on {datetime.date.today()} by `make bench`, {pairs}, the broker on one CPU, its load on another: {machine()}."
+    text = f"{note}\n\n{table(seen)}"
+    print(text)
+    if arguments.write_readme:
+        write_readme(text)
 
 
 if __name__ == "__main__":
