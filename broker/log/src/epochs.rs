@@ -51,23 +51,28 @@ impl LeaderEpochs {
         Ok(epochs)
     }
 
-    /// Writes the epochs to the partition's checkpoint, if that holds something else.
-    ///
-    /// Recovery reads epochs above the recovery point from the batches, so they have to be there when that
-    /// point moves, and not before: to replace a file costs a file system a flush, and ten thousand
-    /// partitions get a new epoch with every start.
+    /// Writes the epochs to the partition's checkpoint.
     pub(crate) fn save(&mut self, disk: &dyn Disk) -> Result<(), LogError> {
-        if self.is_saved() {
-            return Ok(());
-        }
         write_epochs(disk, &self.path, &self.entries)?;
         self.saved = Some(self.entries.clone());
         Ok(())
     }
 
-    /// Whether the checkpoint holds all there is to know.
-    pub(crate) fn is_saved(&self) -> bool {
-        self.saved.as_deref().unwrap_or_default() == self.entries
+    /// [`LeaderEpochs::save`], unless the checkpoint says the same about all records below `log_end`.
+    ///
+    /// To replace a file costs a file system a flush, and ten thousand partitions get a new epoch with
+    /// every start: one without records need not be remembered, since the next start brings another.
+    /// Above the recovery point recovery reads epochs from the batches, so they have to be saved when
+    /// that point moves, and not before.
+    pub(crate) fn save_below(&mut self, disk: &dyn Disk, log_end: i64) -> Result<(), LogError> {
+        if self.is_saved_below(log_end) { Ok(()) } else { self.save(disk) }
+    }
+
+    /// Whether the checkpoint says all there is to know about records below `log_end`.
+    pub(crate) fn is_saved_below(&self, log_end: i64) -> bool {
+        let below = |&&(_, start): &&(i32, i64)| start < log_end;
+        let saved = self.saved.as_deref().unwrap_or_default();
+        saved.iter().filter(below).eq(self.entries.iter().filter(below))
     }
 
     /// Whether there is a checkpoint.
@@ -135,6 +140,7 @@ impl LeaderEpochs {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::sim::SimDisk;
 
     fn epochs(entries: &[(i32, i64)]) -> LeaderEpochs {
         let mut epochs = LeaderEpochs::default();
@@ -166,6 +172,24 @@ mod tests {
         assert_eq!(epochs.entries, [(2, 10), (8, 15)]);
         assert!(epochs.assign(3, 12));
         assert_eq!(epochs.entries, [(2, 10), (3, 12)]);
+    }
+
+    #[test]
+    fn an_epoch_without_records_is_not_worth_a_write() {
+        let disk = SimDisk::new();
+        disk.create_dir_all(Path::new("/d")).unwrap();
+        let mut saved = LeaderEpochs::open(&disk, Path::new("/d")).unwrap();
+        assert!(!saved.has_file() && saved.is_saved_below(0));
+        saved.assign(2, 0);
+        saved.save_below(&disk, 10).unwrap();
+        let mut epochs = LeaderEpochs::open(&disk, Path::new("/d")).unwrap();
+        assert!(epochs.has_file());
+        epochs.assign(3, 10);
+        assert!(epochs.is_saved_below(10) && !epochs.is_saved_below(11));
+        epochs.save_below(&disk, 10).unwrap();
+        assert_eq!(LeaderEpochs::open(&disk, Path::new("/d")).unwrap().entries, [(2, 0)]);
+        epochs.save_below(&disk, 11).unwrap();
+        assert_eq!(LeaderEpochs::open(&disk, Path::new("/d")).unwrap().entries, [(2, 0), (3, 10)]);
     }
 
     #[test]

@@ -30,10 +30,12 @@ impl Log {
             let end_offset = writer.end_offset;
             self.take_snapshot(&mut writer, end_offset)?;
         }
+        let end_offset = writer.end_offset;
         drop(writer);
         if dirty {
             self.flush(i64::MAX)?;
         }
+        self.save_epochs(end_offset)?;
         self.release();
         Ok(())
     }

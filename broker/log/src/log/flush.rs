@@ -103,9 +103,7 @@ impl Log {
             (view.segments[first..].to_vec(), view.end_offset, view.generation)
         };
         // After the look at the end: no record below it is of an epoch that is not known by now.
-        if !self.epochs.read().is_saved() {
-            self.epochs.write().save(self.pool.disk())?;
-        }
+        self.save_epochs(end_offset)?;
         for (at, segment) in segments.iter().enumerate() {
             let synced = if at + 1 < segments.len() {
                 // A sealed segment is not scanned by recovery, so its indexes must be right too.
@@ -134,6 +132,13 @@ impl Log {
         }
         // A truncation meanwhile lowered the end below what was seen.
         if self.view.read().generation == generation { Ok(end_offset) } else { Ok(from.min(end_offset)) }
+    }
+
+    pub(super) fn save_epochs(&self, log_end: i64) -> Result<(), LogError> {
+        if self.epochs.read().is_saved_below(log_end) {
+            return Ok(());
+        }
+        self.epochs.write().save_below(self.pool.disk(), log_end)
     }
 
     /// Flushes when `flush.ms` has passed since the last flush and there is something to flush.

@@ -144,19 +144,25 @@ impl Opening<'_> {
         if size == 0 {
             return Ok(Some(active.base_offset()));
         }
-        let from = active.last_index_entry()?.map_or(0, |entry| u64::from(entry.position));
+        let entry = active.last_index_entry()?;
+        let from = entry.map_or(0, |entry| u64::from(entry.position));
         let mut end_offset = active.base_offset();
         let mut scan = Scan::new(active.log_file(), from.min(size), size, LOOKUP_WINDOW_BYTES)?;
+        let mut expected = entry.map(|entry| active.base_offset() + i64::from(entry.relative_offset));
         loop {
-            match scan.next_header() {
-                Ok(Some((_, header))) => end_offset = header.next_offset(),
-                Ok(None) => break,
-                Err(ScanError::Disk(error)) => return Err(error),
-                Err(ScanError::Broken { position, error }) => {
-                    tracing::warn!(partition = %self.params.partition, position, %error, "log was not stopped cleanly");
-                    return Ok(None);
+            let reason = match scan.next_header() {
+                // The first batch must be the one that the index names, or the index is another log's.
+                Ok(Some((_, header))) if expected.take().is_none_or(|last| last == header.last_offset()) => {
+                    end_offset = header.next_offset();
+                    continue;
                 }
-            }
+                Ok(None) if end_offset > active.base_offset() => break,
+                Ok(_) => "the index does not fit the log".to_owned(),
+                Err(ScanError::Disk(error)) => return Err(error),
+                Err(ScanError::Broken { position, error }) => format!("no batch at {position}: {error}"),
+            };
+            tracing::warn!(partition = %self.params.partition, reason, "log was not stopped cleanly");
+            return Ok(None);
         }
         active.release();
         Ok(Some(end_offset))
@@ -208,7 +214,7 @@ impl Opening<'_> {
                 break;
             }
         }
-        self.epochs.save(self.pool.disk())?;
+        self.epochs.save_below(self.pool.disk(), self.end_offset)?;
         Ok(restored)
     }
 
