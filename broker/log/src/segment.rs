@@ -234,13 +234,16 @@ impl Segment {
         let from = self.index.last_where(holds)?.map_or(0, |entry| u64::from(entry.position));
         match self.scan_for(from, limit, |header| header.last_offset() >= target) {
             // The index is only a hint: where it misleads, the log itself is the truth.
-            Err(ScanError::Broken { .. }) if from > 0 => {
-                tracing::warn!(path = %self.index.file().path().display(), "index misleads, scanning the segment");
-                self.scan_for(0, limit, |header| header.last_offset() >= target)
-            }
+            Err(ScanError::Broken { .. }) if from > 0 => self.scan_misled(target, limit),
+            Ok(_) if from >= limit && limit > 0 => self.scan_misled(target, limit),
             found => found,
         }
         .map_err(|error| error.into_log_error(&self.log))
+    }
+
+    fn scan_misled(&self, target: i64, limit: u64) -> Result<Option<Located>, ScanError> {
+        tracing::warn!(path = %self.index.file().path().display(), "index misleads, scanning the segment");
+        self.scan_for(0, limit, |header| header.last_offset() >= target)
     }
 
     fn scan_for(
@@ -354,13 +357,24 @@ impl Segment {
             .try_for_each(|(kind, file)| file.rename(&segment_file(dir, self.base_offset, kind, to)))
     }
 
+    /// Gives back memory that only speeds up lookups.
+    pub(crate) fn forget_lookups(&self) {
+        self.index.release();
+        self.time_index.release();
+    }
+
+    /// Writes what the indexes have in memory, so that it need not be kept there.
+    pub(crate) fn persist_indexes(&self) -> Result<(), LogError> {
+        self.index.persist()?;
+        self.time_index.persist()
+    }
+
     /// Gives back descriptors and memory that only speed things up.
     pub(crate) fn release(&self) {
         for file in [&self.log, self.index.file(), self.time_index.file()] {
             file.close();
         }
-        self.index.release();
-        self.time_index.release();
+        self.forget_lookups();
     }
 }
 

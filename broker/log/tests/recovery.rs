@@ -20,6 +20,14 @@ const RECORDS: i32 = 2;
 const LAST: usize = 3;
 
 fn open(dir: &Path, recovery_point: i64) -> Log {
+    open_after(dir, recovery_point, false)
+}
+
+fn open_clean(dir: &Path) -> Log {
+    open_after(dir, 0, true)
+}
+
+fn open_after(dir: &Path, recovery_point: i64, clean: bool) -> Log {
     let mut config = LogConfig::default();
     config.segment.bytes = 900;
     config.segment.index_interval_bytes = 100;
@@ -31,7 +39,7 @@ fn open(dir: &Path, recovery_point: i64) -> Log {
         log_start_offset: -1,
         high_watermark: -1,
         cleaned_to: 0,
-        clean: false,
+        clean,
         now_ms: NOW_MS,
     };
     Log::open(&FilePool::new(Arc::new(OsDisk), 16), params).unwrap()
@@ -204,5 +212,23 @@ fn indexes_snapshots_and_checkpoints_that_are_damaged_or_gone_are_made_again() {
             }
             check(&dir, 0, BATCHES, &format!("{kind} {damage}, recovered from the start"));
         }
+    }
+}
+
+#[test]
+fn an_index_that_does_not_fit_is_not_believed_after_a_clean_stop() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path().join("t-0");
+    let log = open(&dir, 0);
+    (0..BATCHES).for_each(|number| {
+        append(&log, number);
+    });
+    log.close().unwrap();
+    let index = last_segment(&dir).with_extension("index");
+    for entry in [[0, 0, 0, 1, 0xee, 0xee, 0xee, 0xee], [0, 0, 0, 9, 0, 0, 0, 0], [0, 0, 0, 3, 0, 0, 0, 7]] {
+        fs::write(&index, entry).unwrap();
+        let log = open_clean(&dir);
+        assert_eq!(log.end_offset(), i64::from(BATCHES * RECORDS), "{entry:?}");
+        assert_eq!(values(&log).len() as i32, BATCHES * RECORDS, "{entry:?}");
     }
 }

@@ -4,6 +4,9 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 use parking_lot::{Mutex, MutexGuard};
 
+use super::Log;
+use crate::LogError;
+
 /// What retention and compaction touch.
 #[derive(Debug, Default)]
 pub(super) struct Upkeep {
@@ -19,6 +22,8 @@ pub(super) struct UpkeepRoom {
     waiting: AtomicUsize,
     /// Where compaction goes on. Written by who is inside, read by anybody.
     cleaned_to: AtomicI64,
+    /// The log's end when somebody last asked whether it rests.
+    seen_end: AtomicI64,
 }
 
 impl UpkeepRoom {
@@ -27,6 +32,7 @@ impl UpkeepRoom {
             upkeep: Mutex::default(),
             waiting: AtomicUsize::new(0),
             cleaned_to: AtomicI64::new(cleaned_to),
+            seen_end: AtomicI64::new(-1),
         }
     }
 
@@ -54,5 +60,25 @@ impl UpkeepRoom {
     /// Whether somebody waits who cannot.
     pub(super) fn is_wanted(&self) -> bool {
         self.waiting.load(Ordering::Acquire) > 0
+    }
+}
+
+impl Log {
+    /// Gives back the memory of a log that rests: one whose end is where it was at the last call. What the
+    /// indexes have in memory is written. To be called now and then, minutes apart.
+    ///
+    /// # Errors
+    /// [`LogError::Storage`] when the indexes cannot be written.
+    pub fn rest(&self) -> Result<(), LogError> {
+        let segments = self.view.read().segments.clone();
+        segments.iter().for_each(|segment| segment.forget_lookups());
+        let end_offset = self.end_offset();
+        if self.upkeep.seen_end.swap(end_offset, Ordering::AcqRel) != end_offset {
+            return Ok(());
+        }
+        let mut writer = self.writer.lock();
+        writer.check_running()?;
+        writer.scratch = Vec::new();
+        writer.active.persist_indexes()
     }
 }

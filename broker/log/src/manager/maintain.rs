@@ -8,6 +8,16 @@ use super::checkpoints::Kind;
 use super::{Intervals, LogManager};
 use crate::{Log, LogError, TopicPartition};
 
+/// How long a log must be left alone before it gives memory back.
+const REST_MS: i64 = 60_000;
+
+/// What is not due each time.
+#[derive(Debug, Clone, Copy)]
+struct Due {
+    retention: bool,
+    rest: bool,
+}
+
 /// When what was done last, and which logs failed then.
 #[derive(Debug)]
 pub(super) struct Timers {
@@ -17,6 +27,7 @@ pub(super) struct Timers {
     start_checkpoint: Timer,
     high_watermark_checkpoint: Timer,
     producer_expiry: Timer,
+    rest: Timer,
     /// Told of already; told again once they worked in between.
     failing: HashSet<TopicPartition>,
 }
@@ -31,6 +42,7 @@ impl Timers {
             start_checkpoint: timer,
             high_watermark_checkpoint: timer,
             producer_expiry: timer,
+            rest: timer,
             failing: HashSet::new(),
         }
     }
@@ -62,8 +74,9 @@ impl LogManager {
         let intervals = timers.intervals;
         let retention = timers.retention.is_due(now_ms, intervals.retention_ms);
         let expiry = timers.producer_expiry.is_due(now_ms, intervals.producer_expiry_ms);
+        let rest = timers.rest.is_due(now_ms, REST_MS);
         for log in self.logs() {
-            self.tend(&log, now_ms, retention, &mut timers.failing);
+            self.tend(&log, now_ms, Due { retention, rest }, &mut timers.failing);
             if expiry {
                 log.expire_producers(now_ms);
             }
@@ -80,8 +93,8 @@ impl LogManager {
         }
     }
 
-    fn tend(&self, log: &Arc<Log>, now_ms: i64, retention: bool, failing: &mut HashSet<TopicPartition>) {
-        match tend_one(log, now_ms, retention) {
+    fn tend(&self, log: &Arc<Log>, now_ms: i64, due: Due, failing: &mut HashSet<TopicPartition>) {
+        match tend_one(log, now_ms, due) {
             Ok(()) if failing.is_empty() => {}
             Ok(()) => {
                 failing.remove(log.partition());
@@ -97,11 +110,11 @@ impl LogManager {
     }
 }
 
-fn tend_one(log: &Log, now_ms: i64, retention: bool) -> Result<(), LogError> {
+fn tend_one(log: &Log, now_ms: i64, due: Due) -> Result<(), LogError> {
     if !log.flush_if_due(now_ms)? {
         log.flush_sealed()?;
     }
-    if retention {
+    if due.retention {
         let trimmed = log.apply_retention(now_ms)?;
         if trimmed.segments > 0 {
             tracing::info!(
@@ -112,6 +125,9 @@ fn tend_one(log: &Log, now_ms: i64, retention: bool) -> Result<(), LogError> {
                 "old segments are deleted"
             );
         }
+    }
+    if due.rest {
+        log.rest()?;
     }
     log.empty_trash(now_ms).map(|_| ())
 }

@@ -147,6 +147,32 @@ fn a_thousand_idle_partitions_cost_little() {
 }
 
 #[test]
+fn a_log_that_rests_gives_memory_back() {
+    let (disk, dir) = (CountingDisk::default(), tempfile::tempdir().unwrap());
+    let logs = open(&disk, dir.path(), 100);
+    let log = one_log(&logs);
+    let bytes = batch(100, None);
+    let cost = measure(|| {
+        for _ in 0..1_500 {
+            log.append(bytes.clone(), &CLIENT).unwrap();
+        }
+        for offset in [5, 70_000] {
+            let request =
+                ReadRequest { offset, max_bytes: 10_000, upper_bound: i64::MAX, min_one_batch: true };
+            assert!(log.read(&request).unwrap().len_bytes() > 0);
+        }
+        log.set_high_watermark(log.end_offset());
+        for minute in 1..=3 {
+            logs.maintenance(NOW_MS + minute * 60_000);
+        }
+        disk.take_calls();
+    });
+    assert!(cost.kept_bytes < 1024, "{} bytes kept", cost.kept_bytes);
+    log.append(bytes, &CLIENT).unwrap();
+    assert_eq!(log.offset_for_timestamp(NOW_MS).unwrap().unwrap().offset, 0);
+}
+
+#[test]
 fn those_who_wait_for_the_disk_share_one_sync() {
     let (disk, dir) = (CountingDisk::default(), tempfile::tempdir().unwrap());
     let logs = open(&disk, dir.path(), 100);
