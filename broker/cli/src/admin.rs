@@ -15,7 +15,8 @@ use millrace_protocol::messages::describe_topic_partitions as dtp;
 use millrace_protocol::messages::metadata as md;
 use millrace_protocol::{ApiKey, ErrorCode, Uuid};
 
-use crate::kafka::{Properties, Throwable, load_properties};
+use crate::io::Io;
+use crate::kafka::{Properties, Seeker, Throwable, Unreached, load_properties, no_host, reach};
 
 /// Topics by name, each on its own.
 pub(crate) type EachTopic = BTreeMap<String, Result<TopicDescription, Throwable>>;
@@ -48,6 +49,31 @@ pub(crate) struct PartitionInfo {
     pub(crate) last_known_elr: Option<Vec<i32>>,
 }
 
+/// Why no broker answered.
+#[derive(Debug)]
+pub(crate) enum Unreachable {
+    /// Kafka's admin client could not even be made.
+    NoHost(Throwable),
+    /// The first call failed.
+    Silence(Throwable),
+}
+
+impl Unreachable {
+    /// The exception, in the wrapping that a call's failures have where this is caught.
+    pub(crate) fn wrapped(self, wrap: impl FnOnce(Throwable) -> Throwable) -> Throwable {
+        match self {
+            Self::NoHost(error) => error,
+            Self::Silence(error) => wrap(error),
+        }
+    }
+}
+
+/// `listGroups` asks every broker: its failure is that there is none to ask.
+pub(crate) fn no_brokers_to_ask(error: Throwable) -> Throwable {
+    Throwable::new("org.apache.kafka.common.KafkaException", "Failed to find brokers to send ListGroups")
+        .caused_by(error)
+}
+
 /// What the tools ask a cluster.
 #[derive(Debug)]
 pub(crate) struct Admin {
@@ -75,6 +101,20 @@ impl Admin {
         let config = ClientConfig::from_properties(properties).map_err(failed)?;
         let client = Client::new(config).map_err(failed)?;
         Ok(Self { inner: ClientAdmin::new(client) })
+    }
+
+    /// Waits until a broker answers, for as long as a call may take, and says meanwhile that none does.
+    /// `call` is what Kafka's admin client would be waiting with.
+    pub(crate) async fn reach(&self, call: &str, io: &mut Io) -> Result<(), Unreachable> {
+        let client = self.inner.client();
+        let seeker = Seeker::Admin(format!("AdminClient clientId={}", client.config().client_id));
+        reach(client, &seeker, client.config().timeouts.api, io).await.map_err(|unreached| match unreached {
+            Unreached::NoHost => Unreachable::NoHost(no_host("Failed to create new KafkaAdminClient")),
+            Unreached::Silence => {
+                let message = format!("Timed out waiting for a node assignment. Call: {call}");
+                Unreachable::Silence(Throwable::kafka("TimeoutException", message))
+            }
+        })
     }
 
     /// The calls underneath.

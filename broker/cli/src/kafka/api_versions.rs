@@ -3,12 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use millrace_client::{ApiVersionTable, BrokerNode};
+use millrace_client::{ApiVersionTable, BrokerNode, TopicScope};
 
 use super::Tool;
 use super::command_line::{Stop, check_required, end_with_trace, help_or_version, parse};
 use super::hash::{sort_as_hash_map, string_hash};
 use super::options::Spec;
+use super::reach::{Seeker, no_host_config, refusals};
+use super::throwable::Throwable;
 use crate::admin::{Admin, throwable};
 use crate::io::Io;
 
@@ -147,6 +149,7 @@ async fn execute(arguments: &[String], io: &mut Io) -> Result<(), Stop> {
     help_or_version(io, TOOL, &options, "This tool helps to retrieve broker version information.")?;
     check_required(io, TOOL, &options, &["bootstrap-server"])?;
     let admin = Admin::for_tool(options.value("command-config")?, options.value("bootstrap-server")?)?;
+    reach_once(&admin, io).await?;
     let mut brokers = admin.inner().api_versions_of_all().await.map_err(throwable)?;
     sort_as_hash_map(&mut brokers, |(node, _)| node_hash(node));
     for (node, versions) in brokers {
@@ -159,6 +162,22 @@ async fn execute(arguments: &[String], io: &mut Io) -> Result<(), Stop> {
         }
     }
     Ok(())
+}
+
+/// One attempt, after which Kafka's tool gives up.
+async fn reach_once(admin: &Admin, io: &mut Io) -> Result<(), Throwable> {
+    let client = admin.inner().client();
+    match client.metadata(TopicScope::None).await {
+        Err(error) if error.is_retriable() => {}
+        // What else is wrong, the next call tells.
+        _ => return Ok(()),
+    }
+    let seeker = Seeker::Other("LegacyAdminClient clientId=admin-1".to_owned());
+    let Ok(nodes) = refusals(client, &seeker, io).await else {
+        return Err(no_host_config());
+    };
+    let message = format!("Request METADATA failed on brokers [{}]", nodes.join(", "));
+    Err(Throwable::new("java.lang.RuntimeException", message))
 }
 
 /// `Node.toString`.

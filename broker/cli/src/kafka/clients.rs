@@ -1,6 +1,8 @@
 //! What Java's producers and consumers throw and log where ours fails: their texts name topics and sizes
 //! that the protocol's errors do not.
 
+use std::time::Duration;
+
 use millrace_client::ClientError;
 use millrace_protocol::ErrorCode;
 
@@ -12,6 +14,9 @@ use crate::io::Io;
 /// Properties that Java's clients look at after they have read all of them, and whose complaints are then
 /// wrapped.
 const CHECKED_LATE: [&str; 2] = ["bootstrap.servers", "delivery.timeout.ms"];
+
+/// How the client's error begins that says that a topic or partition was not found in time.
+const FINDING: &str = "finding ";
 
 /// The exception of a producer or consumer (`kind`) that cannot be made.
 pub(crate) fn cannot_construct(kind: &str, error: ClientError) -> Throwable {
@@ -55,22 +60,38 @@ fn is_invalid_topic(error: &ClientError) -> bool {
 
 /// Failures of one client about one topic. A name that is wrong is logged once, as Java's clients do, and
 /// has another text from then on.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct TopicFailures {
     topic: String,
     client: String,
+    block_max_ms: u128,
     is_known_invalid: bool,
 }
 
 impl TopicFailures {
     /// None so far. `client` is how Java's client introduces itself: `Producer clientId=me`.
     pub(crate) fn new(topic: &str, client: String) -> Self {
-        Self { topic: topic.to_owned(), client, is_known_invalid: false }
+        Self { topic: topic.to_owned(), client, block_max_ms: 0, is_known_invalid: false }
+    }
+
+    /// The same, of a producer that waits so long for its topic (`max.block.ms`).
+    pub(crate) fn within(self, block_max: Duration) -> Self {
+        Self { block_max_ms: block_max.as_millis(), ..self }
+    }
+
+    /// What [`TopicFailures::next`] makes of it, without having waited: it was waited for before.
+    pub(crate) fn not_found_in_time(topic: &str) -> ClientError {
+        ClientError::TimedOut { what: format!("{FINDING}topic {topic}"), after_ms: 0, last: None }
     }
 
     /// The exception for the next failure, with what is to be logged before it is told.
     pub(crate) fn next(&mut self, error: ClientError) -> (Vec<LogLine>, Throwable) {
         let topic = &self.topic;
+        if matches!(&error, ClientError::TimedOut { what, .. } if what.starts_with(FINDING)) {
+            let after_ms = self.block_max_ms;
+            let message = format!("Topic {topic} not present in metadata after {after_ms} ms.");
+            return (Vec::new(), Throwable::kafka("TimeoutException", message));
+        }
         if !is_invalid_topic(&error) {
             return (Vec::new(), about_topic(topic, error));
         }

@@ -14,6 +14,7 @@ use super::format::fixed;
 use super::metrics::print_metrics;
 use super::options::{Kind, Options, Spec};
 use super::properties::{Properties, load};
+use super::reach::{Seeker, Unreached, no_host, reach};
 use super::throwable::Throwable;
 use crate::io::Io;
 use crate::signals::Signals;
@@ -229,8 +230,9 @@ async fn read(
     consumer.subscribe([request.topic.as_str()]).map_err(failed)?;
     let mut signals = Signals::new(io.takes_signals);
     let (mut totals, mut reported) = (Totals::default(), Totals::default());
-    let mut current_ms = now_ms();
-    let (mut reported_ms, mut consumed_ms) = (current_ms, current_ms);
+    let start_ms = now_ms();
+    reach_in_time(consumer, request, &mut signals, io).await?;
+    let (mut current_ms, mut reported_ms, mut consumed_ms) = (now_ms(), start_ms, start_ms);
     while totals.records < request.records && current_ms - consumed_ms <= request.timeout_ms {
         let records = tokio::select! {
             records = consumer.poll(POLL) => records.map_err(failed)?,
@@ -265,6 +267,28 @@ async fn read(
         ));
     }
     Ok(totals)
+}
+
+/// Waits for somebody to answer as long as for a record.
+async fn reach_in_time(
+    consumer: &Consumer,
+    request: &Request,
+    signals: &mut Signals,
+    io: &mut Io,
+) -> Result<(), Stop> {
+    let property = |name: &str| request.consumer.get(name).map_or("", String::as_str);
+    let name = format!("Consumer clientId={}, groupId={}", property("client.id"), property("group.id"));
+    // A millisecond more: the time is up when it is exceeded.
+    let within = Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0) + 1);
+    let seeker = Seeker::Other(name);
+    let reached = tokio::select! {
+        reached = reach(consumer.client(), &seeker, within, io) => reached,
+        status = signals.next() => return Err(Stop::Exit(status)),
+    };
+    match reached {
+        Err(Unreached::NoHost) => Err(no_host("Failed to construct kafka consumer").into()),
+        _ => Ok(()),
+    }
 }
 
 fn size(record: &ConsumerRecord) -> i64 {

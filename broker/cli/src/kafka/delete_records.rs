@@ -13,7 +13,7 @@ use super::log;
 use super::options::Spec;
 use super::properties::read_file;
 use super::throwable::Throwable;
-use crate::admin::{Admin, throwable};
+use crate::admin::{Admin, Unreachable, throwable};
 use crate::io::Io;
 
 const TOOL: Tool = Tool::DeleteRecords;
@@ -36,12 +36,23 @@ async fn execute(arguments: &[String], io: &mut Io) -> Result<(), Stop> {
     let text = read_file(&options.value("offset-json-file")?.unwrap_or_default())?;
     let mut wanted: Vec<(TopicPartition, i64)> = parse_offsets(&text)?.into_iter().collect();
     sort_partitions(&mut wanted, |(partition, _)| (&partition.topic, partition.partition));
+    let reached = match admin.reach("deleteRecords(api=METADATA)", io).await {
+        Err(Unreachable::NoHost(error)) => return Err(error.into()),
+        Err(Unreachable::Silence(error)) => Err(error.execution()),
+        Ok(()) => Ok(()),
+    };
     io.line("Executing records delete operation");
+    if let Err(error) = reached {
+        io.line("Records delete operation completed:");
+        for (partition, _) in wanted {
+            io.line(format!("partition: {partition}\terror: {}", error.message()));
+        }
+        return Ok(());
+    }
     let order: Vec<TopicPartition> = wanted.iter().map(|(partition, _)| partition.clone()).collect();
-    let results =
-        admin.inner().delete_records(wanted).await.unwrap_or_else(|error| {
-            order.into_iter().map(|partition| (partition, Err(error.clone()))).collect()
-        });
+    let results = admin.inner().delete_records(wanted).await;
+    let results = results
+        .unwrap_or_else(|error| order.into_iter().map(|partition| (partition, Err(error.clone()))).collect());
     io.line("Records delete operation completed:");
     for (partition, result) in results {
         match result {

@@ -60,6 +60,7 @@ async fn execute(arguments: &[String], io: &mut Io) -> Result<(), Stop> {
     properties.insert("bootstrap.servers".to_owned(), options.value("bootstrap-server")?.unwrap_or_default());
     properties.insert("client.id".to_owned(), "GetOffsetShell".to_owned());
     let admin = Admin::from_properties(properties)?;
+    admin.reach("listTopics", io).await.map_err(|why| why.wrapped(Throwable::execution))?;
     let partitions = matching(&admin, &filter, options.has("exclude-internal-topics")).await?;
     if partitions.is_empty() {
         return Err(terse("Could not match any topic-partitions with the specified filters").into());

@@ -4,7 +4,7 @@
 //! | file | is |
 //! |---|---|
 //! | `options.rs`, `command_line.rs`, `usage.rs` | joptsimple's syntax, its errors, the usage texts |
-//! | `throwable.rs`, `log.rs`, `clients.rs` | exceptions and log lines as text |
+//! | `throwable.rs`, `log.rs`, `clients.rs`, `reach.rs` | exceptions and log lines as text |
 //! | `hash.rs`, `format.rs`, `metrics.rs`, `datetime.rs`, `pattern.rs`, `properties.rs` | what of Java shows in the output |
 //! | the rest | one tool each |
 //!
@@ -29,11 +29,13 @@ mod options;
 mod pattern;
 mod producer_perf;
 mod properties;
+mod reach;
 mod throwable;
 mod topics;
 mod usage;
 
 pub(crate) use properties::{Properties, load as load_properties, parse as parse_properties};
+pub(crate) use reach::{Seeker, Unreached, no_host, reach};
 pub(crate) use throwable::Throwable;
 
 use crate::io::Io;

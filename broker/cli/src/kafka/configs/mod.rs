@@ -17,7 +17,7 @@ use super::hash::sort_strings;
 use super::pattern::validate_topic;
 use super::properties::{Properties, load};
 use super::throwable::Throwable;
-use crate::admin::Admin;
+use crate::admin::{Admin, no_brokers_to_ask};
 use crate::io::Io;
 
 /// Runs the tool.
@@ -61,12 +61,32 @@ async fn execute(arguments: &[String], io: &mut Io) -> Result<(), Stop> {
     };
     properties.insert("bootstrap.servers".to_owned(), servers.unwrap_or_default());
     let admin = Admin::from_properties(properties)?;
+    reach(&admin, &request, io).await?;
     if options.has("alter") {
         alter(&admin, &request, io).await?;
     } else {
         describe(&admin, &request, io).await?;
     }
     Ok(())
+}
+
+/// Waits for a broker with the call that Kafka's tool begins with.
+async fn reach(admin: &Admin, request: &Request, io: &mut Io) -> Result<(), Throwable> {
+    let kind = request.types[0].as_str();
+    let call = match kind {
+        _ if request.options.has("alter") || request.options.has("all") => "describeConfigs",
+        "topics" => "listTopics",
+        "groups" => "findAllBrokers",
+        "client-metrics" => "listConfigResources",
+        "users" | "clients" | "ips" => "describeClientQuotas",
+        _ => "listNodes",
+    };
+    admin.reach(call, io).await.map_err(|why| {
+        why.wrapped(|error| {
+            let error = if call == "findAllBrokers" { no_brokers_to_ask(error) } else { error };
+            error.execution()
+        })
+    })
 }
 
 /// How long the tool waits for the settings of an entity: a broker may be down.

@@ -16,6 +16,7 @@ use super::clients::{TopicFailures, cannot_construct};
 use super::command_line::end_uncaught;
 use super::log;
 use super::pattern::whole;
+use super::reach::{Seeker, Unreached, no_host, reach};
 use super::throwable::Throwable;
 use crate::admin::throwable;
 use crate::io::Io;
@@ -52,9 +53,12 @@ async fn consume(request: &Request, io: &mut Io) -> Result<u8, Throwable> {
     choose(&mut consumer, &request.source)?;
     let mut signals = Signals::new(io.takes_signals);
     let mut reading = Reading { consumer, request, pending: VecDeque::new(), count: 0 };
-    let result = match request.records_max.clone() {
-        Ok(limit) => reading.process(limit, &mut signals, io).await,
-        Err(error) => Err(error),
+    let result = match reading.reach(&mut signals, io).await? {
+        Some(status) => Ok(status),
+        None => match request.records_max.clone() {
+            Ok(limit) => reading.process(limit, &mut signals, io).await,
+            Err(error) => Err(error),
+        },
     };
     let count = reading.count;
     reading.close().await;
@@ -92,6 +96,16 @@ fn choose(consumer: &mut Consumer, source: &Source) -> Result<(), Throwable> {
     .map_err(throwable)
 }
 
+fn timed_out() -> Throwable {
+    Throwable::bare("org.apache.kafka.common.errors.TimeoutException")
+}
+
+/// What ends the reading and is no failure of the tool.
+fn terminate(error: &Throwable, io: &mut Io) {
+    log::error(io, LOGGER, "Error processing message, terminating consumer process: ");
+    io.error(error.stack_trace());
+}
+
 /// What the next record is, or why there is none.
 enum Next {
     Record(Box<ConsumerRecord>),
@@ -108,6 +122,30 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
+    /// Waits until somebody answers. Returns the exit status when it is not to be waited for any longer.
+    async fn reach(&self, signals: &mut Signals, io: &mut Io) -> Result<Option<u8>, Throwable> {
+        let seeker = Seeker::Other(self.name());
+        let within = self.request.timeout.unwrap_or(Duration::MAX);
+        let reached = tokio::select! {
+            reached = reach(self.consumer.client(), &seeker, within, io) => reached,
+            status = signals.next() => return Ok(Some(status)),
+        };
+        match reached {
+            Ok(()) => Ok(None),
+            Err(Unreached::NoHost) => Err(no_host("Failed to construct kafka consumer")),
+            Err(Unreached::Silence) => {
+                terminate(&timed_out(), io);
+                Ok(Some(0))
+            }
+        }
+    }
+
+    /// How Java's consumer introduces itself.
+    fn name(&self) -> String {
+        let property = |name: &str| self.request.consumer.get(name).map_or("", String::as_str);
+        format!("Consumer clientId={}, groupId={}", property("client.id"), property("group.id"))
+    }
+
     /// Prints records until there is a reason to stop; most of those are no failure.
     async fn process(
         &mut self,
@@ -121,8 +159,7 @@ impl Reading<'_> {
                 Next::Record(record) => record,
                 Next::Signal(status) => return Ok(status),
                 Next::Failed(error) => {
-                    log::error(io, LOGGER, "Error processing message, terminating consumer process: ");
-                    io.error(error.stack_trace());
+                    terminate(&error, io);
                     return Ok(0);
                 }
             };
@@ -160,7 +197,7 @@ impl Reading<'_> {
             };
             match polled {
                 Ok(records) if records.is_empty() && self.request.timeout.is_some() => {
-                    return Next::Failed(Throwable::bare("org.apache.kafka.common.errors.TimeoutException"));
+                    return Next::Failed(timed_out());
                 }
                 Ok(records) => self.pending.extend(records),
                 Err(error) => return Next::Failed(self.failure(error, io)),
@@ -173,9 +210,7 @@ impl Reading<'_> {
         let (Source::Topic(topic) | Source::Partition(topic, ..)) = &self.request.source else {
             return throwable(error);
         };
-        let property = |name: &str| self.request.consumer.get(name).map_or("", String::as_str);
-        let client = format!("Consumer clientId={}, groupId={}", property("client.id"), property("group.id"));
-        let (lines, error) = TopicFailures::new(topic, client).next(error);
+        let (lines, error) = TopicFailures::new(topic, self.name()).next(error);
         lines.iter().for_each(|line| line.write(io));
         error
     }

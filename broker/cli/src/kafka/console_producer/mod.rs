@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use self::reader::{Line, LineReader, next_line};
 use super::clients::{LogLine, TopicFailures, cannot_construct};
 use super::command_line::Stop;
-use super::log;
+use super::reach::{Seeker, Unreached, no_host, reach};
 use super::throwable::Throwable;
 use crate::admin::throwable;
 use crate::io::Io;
@@ -54,12 +54,28 @@ async fn execute(arguments: &[String], io: &mut Io) -> Result<(), Stop> {
     let client = request.producer.get("client.id").cloned().unwrap_or_default();
     let config = ProducerConfig::from_properties(request.producer)
         .map_err(|error| cannot_construct("producer", error))?;
+    let block_max = config.block_max;
     let producer = Producer::new(config).await.map_err(|error| cannot_construct("producer", error))?;
-    let failures = TopicFailures::new(&request.topic, format!("Producer clientId={client}"));
+    let seeker = Seeker::Other(format!("Producer clientId={client}"));
+    let mut signals = Signals::new(io.takes_signals);
+    let reached = tokio::select! {
+        reached = reach(producer.client(), &seeker, block_max, io) => reached,
+        status = signals.next() => return Err(Stop::Exit(status)),
+    };
+    if reached == Err(Unreached::NoHost) {
+        return Err(no_host("Failed to construct kafka producer").into());
+    }
+    let sending = Sending {
+        producer: &producer,
+        topic: &request.topic,
+        failures: TopicFailures::new(&request.topic, seeker.name().to_owned()).within(block_max),
+        is_unreached: reached.is_err(),
+    };
+    let lines = read_lines(reader, io);
     let result = if request.sync {
-        send_one_by_one(&producer, reader, &request.topic, failures, io).await
+        sending.one_by_one(lines, signals, io).await
     } else {
-        send_all(&producer, reader, &request.topic, failures, io).await
+        sending.all(lines, signals, io).await
     };
     producer.close(CLOSE_TIMEOUT).await.map_err(throwable)?;
     result
@@ -105,32 +121,85 @@ fn record<'a>(topic: &'a str, line: &'a Line) -> Record<'a> {
     }
 }
 
-async fn send_one_by_one(
-    producer: &Producer,
-    reader: LineReader,
-    topic: &str,
-    mut failures: TopicFailures,
-    io: &mut Io,
-) -> Result<(), Stop> {
-    let mut signals = Signals::new(io.takes_signals);
-    let mut lines = read_lines(reader, io);
-    loop {
-        prompt(io);
-        let line = tokio::select! {
-            line = lines.recv() => line,
-            status = signals.next() => return Err(Stop::Exit(status)),
-        };
-        let Some(line) = line else { return Ok(()) };
-        let line = line?;
-        let sent = match producer.send(record(topic, &line)).await {
-            Ok(delivery) => delivery.await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = sent {
-            let (lines, error) = failures.next(error);
-            lines.iter().for_each(|line| line.write(io));
-            return Err(error.execution().into());
+/// Lines on their way into a topic.
+struct Sending<'a> {
+    producer: &'a Producer,
+    topic: &'a str,
+    failures: TopicFailures,
+    /// Nobody has answered for as long as the first record would have waited.
+    is_unreached: bool,
+}
+
+impl Sending<'_> {
+    async fn send(&mut self, line: &Line) -> Result<Delivery, ClientError> {
+        if std::mem::take(&mut self.is_unreached) {
+            return Err(TopicFailures::not_found_in_time(self.topic));
         }
+        self.producer.send(record(self.topic, line)).await
+    }
+
+    async fn one_by_one(
+        mut self,
+        mut lines: mpsc::Receiver<Read>,
+        mut signals: Signals,
+        io: &mut Io,
+    ) -> Result<(), Stop> {
+        loop {
+            prompt(io);
+            let line = tokio::select! {
+                line = lines.recv() => line,
+                status = signals.next() => return Err(Stop::Exit(status)),
+            };
+            let Some(line) = line else { return Ok(()) };
+            let sent = match self.send(&line?).await {
+                Ok(delivery) => delivery.await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = sent {
+                let (lines, error) = self.failures.next(error);
+                lines.iter().for_each(|line| line.write(io));
+                return Err(error.execution().into());
+            }
+        }
+    }
+
+    async fn all(
+        mut self,
+        mut lines: mpsc::Receiver<Read>,
+        mut signals: Signals,
+        io: &mut Io,
+    ) -> Result<(), Stop> {
+        let (sent, fates) = mpsc::channel(DELIVERIES_MAX);
+        let (failed, mut reports) = mpsc::channel(FAILURES_MAX);
+        tokio::spawn(watch_fates(self.topic.to_owned(), self.failures.clone(), fates, failed));
+        let result = loop {
+            prompt(io);
+            let line = tokio::select! {
+                line = lines.recv() => line,
+                Some(failure) = reports.recv() => {
+                    report(&failure, io);
+                    continue;
+                }
+                status = signals.next() => break Err(Stop::Exit(status)),
+            };
+            let line = match line {
+                None => break Ok(()),
+                Some(Err(error)) => break Err(error.into()),
+                Some(Ok(line)) => line,
+            };
+            let fate = self.send(&line).await;
+            let length = |text: &Option<String>| text.as_ref().map(String::len);
+            let record = Sent { fate, key_bytes: length(&line.key), value_bytes: length(&line.value) };
+            hand_over(&sent, record, &mut reports, io).await;
+        };
+        drop(sent);
+        if let Err(error) = self.producer.flush().await {
+            io.error(throwable(error).stack_trace());
+        }
+        while let Some(failure) = reports.recv().await {
+            report(&failure, io);
+        }
+        result
     }
 }
 
@@ -143,48 +212,6 @@ struct Sent {
 
 /// A record that was not delivered: the lines to log, and why.
 type Failure = (Vec<LogLine>, Throwable);
-
-async fn send_all(
-    producer: &Producer,
-    reader: LineReader,
-    topic: &str,
-    failures: TopicFailures,
-    io: &mut Io,
-) -> Result<(), Stop> {
-    let mut signals = Signals::new(io.takes_signals);
-    let mut lines = read_lines(reader, io);
-    let (sent, fates) = mpsc::channel(DELIVERIES_MAX);
-    let (failed, mut reports) = mpsc::channel(FAILURES_MAX);
-    tokio::spawn(watch_fates(topic.to_owned(), failures, fates, failed));
-    let result = loop {
-        prompt(io);
-        let line = tokio::select! {
-            line = lines.recv() => line,
-            Some(failure) = reports.recv() => {
-                report(&failure, io);
-                continue;
-            }
-            status = signals.next() => break Err(Stop::Exit(status)),
-        };
-        let line = match line {
-            None => break Ok(()),
-            Some(Err(error)) => break Err(error.into()),
-            Some(Ok(line)) => line,
-        };
-        let fate = producer.send(record(topic, &line)).await;
-        let length = |text: &Option<String>| text.as_ref().map(String::len);
-        let record = Sent { fate, key_bytes: length(&line.key), value_bytes: length(&line.value) };
-        hand_over(&sent, record, &mut reports, io).await;
-    };
-    drop(sent);
-    if let Err(error) = producer.flush().await {
-        io.error(throwable(error).stack_trace());
-    }
-    while let Some(failure) = reports.recv().await {
-        report(&failure, io);
-    }
-    result
-}
 
 /// Reports failures while there is no room: who makes room waits for its failures to be reported.
 async fn hand_over(

@@ -45,6 +45,21 @@ pub(super) async fn delete(admin: &Admin, options: &Options, io: &mut Io) -> Res
     Ok(())
 }
 
+/// What the table says where no broker answers: topics could not be looked up.
+pub(super) fn nobody_answers(options: &Options, error: &Throwable, io: &mut Io) {
+    let group = options.value("group").ok().flatten().unwrap_or_default();
+    let place = |argument: &String| match argument.split_once(':') {
+        Some((topic, _)) => {
+            parse_partitions(argument).unwrap_or_else(|_| vec![TopicPartition::new(topic, -1)])
+        }
+        None => vec![TopicPartition::new(argument.as_str(), -1)],
+    };
+    let failed = |partition| (partition, Some(error.clone().execution()));
+    let outcome = options.values("topic").iter().flat_map(place).map(failed).collect();
+    report(io, &group, Some(ErrorCode::REQUEST_TIMED_OUT));
+    print_table(io, &outcome);
+}
+
 /// Asks the broker and gives the first failure.
 async fn forget(
     admin: &Admin,

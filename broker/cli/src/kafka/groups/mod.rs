@@ -18,7 +18,7 @@ use super::log;
 use super::options::Options;
 use super::properties::{Properties, load};
 use super::throwable::Throwable;
-use crate::admin::{Admin, NO_METADATA};
+use crate::admin::{Admin, NO_METADATA, Unreachable, no_brokers_to_ask};
 use crate::io::Io;
 
 const LOGGER: &str = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand";
@@ -73,6 +73,18 @@ fn log_unknown_topic(error: &Throwable, io: &mut Io) {
 
 async fn act(options: &Options, io: &mut Io) -> Result<(), Stop> {
     let admin = connect(options)?;
+    let call = if options.has("list") || options.has("all-groups") {
+        "findAllBrokers"
+    } else if options.has("delete") {
+        "deleteConsumerGroups(api=FIND_COORDINATOR)"
+    } else if options.has("delete-offsets") {
+        "listNodes"
+    } else {
+        "describeConsumerGroups(api=FIND_COORDINATOR)"
+    };
+    if let Err(why) = admin.reach(call, io).await {
+        return Ok(unreachable(options, call, why, io)?);
+    }
     if options.has("list") {
         list(&admin, options, io).await?;
     } else if options.has("describe") {
@@ -85,6 +97,29 @@ async fn act(options: &Options, io: &mut Io) -> Result<(), Stop> {
         delete_offsets::delete(&admin, options, io).await?;
     }
     Ok(())
+}
+
+/// Each action has its own way of telling that no broker answers.
+fn unreachable(options: &Options, call: &str, why: Unreachable, io: &mut Io) -> Result<(), Throwable> {
+    let error = match why {
+        Unreachable::NoHost(error) => return Err(error),
+        Unreachable::Silence(error) => error,
+    };
+    if call == "findAllBrokers" {
+        let error = no_brokers_to_ask(error).execution();
+        let is_filtered = options.has("list") && (options.has("type") || options.has("state"));
+        return Err(if is_filtered { error } else { error.runtime() });
+    }
+    if options.has("delete") {
+        let failed = options.values("group").into_iter().map(|group| (group, error.clone())).collect();
+        report_deleted(Vec::new(), failed, io);
+        return Ok(());
+    }
+    if options.has("delete-offsets") {
+        delete_offsets::nobody_answers(options, &error, io);
+        return Ok(());
+    }
+    Err(if options.has("reset-offsets") { error.execution().runtime() } else { error.execution() })
 }
 
 fn is_illegal_argument(error: &Throwable) -> bool {
@@ -220,13 +255,18 @@ async fn delete(admin: &Admin, options: &Options, io: &mut Io) -> Result<(), Thr
             Err(error) => failed.push((group, error)),
         }
     }
+    report_deleted(deleted, failed, io);
+    Ok(())
+}
+
+fn report_deleted(mut deleted: Vec<String>, mut failed: Vec<(String, Throwable)>, io: &mut Io) {
     sort_strings(&mut deleted);
     sort_as_hash_map(&mut failed, |(group, _)| string_hash(group));
     let quoted: Vec<String> = deleted.iter().map(|group| format!("'{group}'")).collect();
     let quoted = quoted.join(", ");
     if failed.is_empty() {
         io.line(format!("Deletion of requested consumer groups ({quoted}) was successful."));
-        return Ok(());
+        return;
     }
     print_error(io, "Deletion of some consumer groups failed:");
     for (group, error) in &failed {
@@ -235,5 +275,4 @@ async fn delete(admin: &Admin, options: &Options, io: &mut Io) -> Result<(), Thr
     if !deleted.is_empty() {
         io.line(format!("\nThese consumer groups were deleted successfully: {quoted}"));
     }
-    Ok(())
 }

@@ -25,6 +25,7 @@ use super::clients::{LogLine, TopicFailures, cannot_construct};
 use super::command_line::{Stop, end_uncaught};
 use super::datetime::now_ms;
 use super::metrics::print_metrics;
+use super::reach::{Seeker, Unreached, no_host, reach};
 use super::throwable::Throwable;
 use crate::admin::throwable;
 use crate::io::Io;
@@ -45,16 +46,29 @@ pub(super) async fn run(arguments: &[String], io: &mut Io) -> u8 {
 async fn execute(arguments: &[String], io: &mut Io) -> Result<(), Stop> {
     let request = options::read(arguments, io)?;
     let mut source = Source::new(&request.payload, io)?;
-    let tally = Tally::new(&request);
     let mut config = ProducerConfig::from_properties(request.producer.clone())
         .map_err(|error| cannot_construct("producer", error))?;
+    let client = request.producer.get("client.id").map_or("", String::as_str);
+    let seeker = Seeker::Other(format!("Producer clientId={client}"));
+    let block_max = config.block_max;
+    let failures = TopicFailures::new(&request.topic, seeker.name().to_owned()).within(block_max);
+    let tally = Tally::new(&request, failures);
     config.track_latency = true;
     let hear = tally.clone();
     config.on_batch = Some(BatchCallback(Arc::new(move |report| hear.batch(report))));
     let producer = Producer::new(config).await.map_err(|error| cannot_construct("producer", error))?;
     let mut signals = Signals::new(io.takes_signals);
+    let reached = tokio::select! {
+        reached = reach(producer.client(), &seeker, block_max, io) => reached,
+        status = signals.next() => return Err(Stop::Exit(status)),
+    };
+    if reached == Err(Unreached::NoHost) {
+        return Err(no_host("Failed to construct kafka producer").into());
+    }
+    // Where nobody answered, the first record has waited long enough.
+    let doomed = u64::from(reached.is_err());
     let sent = tokio::select! {
-        sent = send_all(&producer, &request, &mut source, &tally, io) => sent,
+        () = send_all(&producer, &request, &mut source, &tally, doomed, io) => Ok(()),
         status = signals.next() => Err(Stop::Exit(status)),
     };
     finish(&producer, &tally, io).await?;
@@ -77,26 +91,32 @@ async fn execute(arguments: &[String], io: &mut Io) -> Result<(), Stop> {
     Ok(())
 }
 
+/// Sends all records but the first `doomed`, which fail.
 async fn send_all(
     producer: &Producer,
     request: &Request,
     source: &mut Source,
     tally: &Tally,
+    doomed: u64,
     io: &mut Io,
-) -> Result<(), Stop> {
+) {
     let mut throttle = Throttle::new(request.throughput);
     for number in 0..request.records {
         let value = source.next(number);
         tally.expect(value.len());
         let record = Record { value: Some(value), ..Record::to(&request.topic) };
-        if let Err(error) = producer.append(record).await {
+        let appended = if number < doomed {
+            Err(TopicFailures::not_found_in_time(&request.topic))
+        } else {
+            producer.append(record).await
+        };
+        if let Err(error) = appended {
             // Kafka's tool hears of it in the callback and goes on.
             tally.never_sent(error);
         }
         tally.print(io);
         throttle.pace(number).await;
     }
-    Ok(())
 }
 
 /// Waits until everything is delivered or failed.
@@ -146,17 +166,16 @@ impl State {
 }
 
 impl Tally {
-    fn new(request: &Request) -> Self {
+    fn new(request: &Request, failures: TopicFailures) -> Self {
         let size = match &request.payload {
             Payload::Random(size) => Some(*size),
             Payload::File(..) | Payload::Monotonic => None,
         };
-        let client = request.producer.get("client.id").map_or("", String::as_str);
         let state = State {
             stats: Stats::new(request.records, now_ms()),
             failed: 0,
             sizes: VecDeque::new(),
-            failures: TopicFailures::new(&request.topic, format!("Producer clientId={client}")),
+            failures,
             lines: Vec::new(),
             errors: Vec::new(),
         };

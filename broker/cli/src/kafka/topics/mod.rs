@@ -12,7 +12,7 @@ use super::pattern::{IncludeList, is_internal};
 use super::throwable::Throwable;
 use millrace_client::{NewPartitions, NewTopic};
 
-use crate::admin::Admin;
+use crate::admin::{Admin, Unreachable};
 use crate::io::Io;
 
 const LOGGER: &str = "org.apache.kafka.tools.TopicCommand";
@@ -26,7 +26,15 @@ pub(super) async fn run(arguments: &[String], io: &mut Io) -> u8 {
 async fn execute(arguments: &[String], io: &mut Io) -> Result<(), Stop> {
     let options = options::read(arguments, io)?;
     let admin = Admin::for_tool(options.value("command-config")?, options.value("bootstrap-server")?)?;
-    let result = if options.has("create") {
+    let call = if options.has("create") { "createTopics" } else { "listTopics" };
+    let reached = match admin.reach(call, io).await {
+        Err(Unreachable::NoHost(error)) => return Err(error.into()),
+        Err(Unreachable::Silence(error)) => Err(error),
+        Ok(()) => Ok(()),
+    };
+    let result = if reached.is_err() {
+        reached
+    } else if options.has("create") {
         create(&admin, &options, io).await
     } else if options.has("alter") {
         alter(&admin, &options).await
