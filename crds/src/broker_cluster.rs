@@ -226,7 +226,7 @@ pub struct NetworkPolicySpec {
     pub enabled: Option<bool>,
     /// Who may reach port 9092, as in NetworkPolicy.spec.ingress.from. When absent, everybody. Brokers of the
     /// cluster and the operator always may.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "crate::schema::foreign_list")]
     pub clients: Option<Vec<k8s_openapi::api::networking::v1::NetworkPolicyPeer>>,
 }

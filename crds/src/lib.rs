@@ -27,7 +27,7 @@ pub use consumer_group::{
 pub use pod_template::{EnvironmentVariable, PodTemplateSpec};
 pub use scalar::Scalar;
 pub use topic::{DeletionPolicy, Topic, TopicAutoscaling, TopicOrigin, TopicSpec, TopicStatus};
-pub use yaml::{CrdError, all, to_yaml};
+pub use yaml::{CrdError, all, to_json, to_yaml};
 
 /// The group of all kinds.
 pub const GROUP: &str = "millrace.dev";

@@ -23,16 +23,16 @@ pub struct PodTemplateSpec {
     #[schemars(extend("maxProperties" = 64))]
     pub node_selector: Option<BTreeMap<String, String>>,
     /// Taints that the pods tolerate, as in Pod.spec.tolerations.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "crate::schema::foreign_list")]
     pub tolerations: Option<Vec<Toleration>>,
     /// Where pods should and should not run, as in Pod.spec.affinity. When absent, brokers of one cluster
     /// prefer different nodes.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "crate::schema::foreign_object")]
     pub affinity: Option<Affinity>,
     /// How pods are spread, as in Pod.spec.topologySpreadConstraints.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "crate::schema::foreign_list")]
     pub topology_spread_constraints: Option<Vec<TopologySpreadConstraint>>,
     /// The pods' PriorityClass.
@@ -44,7 +44,7 @@ pub struct PodTemplateSpec {
     #[schemars(regex(pattern = "^(Always|IfNotPresent|Never)$"))]
     pub image_pull_policy: Option<String>,
     /// Secrets to pull the image with, as in Pod.spec.imagePullSecrets.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "crate::schema::foreign_list")]
     pub image_pull_secrets: Option<Vec<LocalObjectReference>>,
     /// Environment variables of the brokers, such as RUST_LOG. Settings belong into spec.config.

@@ -32,14 +32,22 @@ pub fn all() -> Result<Vec<CustomResourceDefinition>, CrdError> {
         .collect()
 }
 
+/// A definition as JSON, as it is written to YAML.
+///
+/// # Errors
+/// [`CrdError::Json`] when it cannot be written.
+pub fn to_json(crd: &CustomResourceDefinition) -> Result<Value, CrdError> {
+    let mut json = trimmed(serde_json::to_value(crd)?);
+    whole_numbers(&mut json);
+    Ok(json)
+}
+
 /// A definition as YAML, without a leading `---`.
 ///
 /// # Errors
 /// [`CrdError`] when it cannot be written.
 pub fn to_yaml(crd: &CustomResourceDefinition) -> Result<String, CrdError> {
-    let mut json = trimmed(serde_json::to_value(crd)?);
-    whole_numbers(&mut json);
-    Ok(serde_yaml::to_string(&json)?)
+    Ok(serde_yaml::to_string(&to_json(crd)?)?)
 }
 
 /// Bounds are floating-point numbers in a definition; `1.0` is written as `1`.

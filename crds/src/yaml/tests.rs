@@ -123,3 +123,34 @@ fn kubectl_finds_all_kinds_under_one_category_and_by_short_names() {
         ]
     );
 }
+
+/// A schema of our own making is a required field unless serde knows a default.
+#[test]
+fn only_what_a_resource_cannot_do_without_is_required() {
+    let mut required = Vec::new();
+    for (kind, schema) in schemas() {
+        every_property(&schema["properties"]["spec"], &kind, &mut |path, property| {
+            let property = if property["items"].is_object() { &property["items"] } else { property };
+            for name in property["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+                required.push(format!("{path}.{name}"));
+            }
+        });
+    }
+    expect_test::expect![[r#"
+        BrokerCluster.listeners.name
+        BrokerCluster.listeners.port
+        BrokerCluster.listeners.type
+        BrokerCluster.podTemplate.env.name
+        BrokerCluster.rack.topologyKey
+        BrokerCluster.storage.size
+        Topic.autoscaling.maxPartitions
+        Topic.clusterRef.name
+        ConsumerGroup.autoscaling.lagPerReplica
+        ConsumerGroup.autoscaling.maxReplicas
+        ConsumerGroup.autoscaling.targetRef
+        ConsumerGroup.autoscaling.targetRef.name
+        ConsumerGroup.clusterRef.name
+        ConsumerGroup.offsetReset.id
+        ConsumerGroup.offsetReset.to"#]]
+    .assert_eq(&required.join("\n"));
+}

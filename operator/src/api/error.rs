@@ -1,0 +1,52 @@
+//! Why a reconcile did not come to an end. The object is looked at again after its back-off.
+
+use millrace_client::ClientError;
+use thiserror::Error;
+
+/// See the module.
+#[derive(Debug, Error)]
+pub enum ReconcileError {
+    /// The Kubernetes API refused, or did not answer.
+    #[error("Kubernetes: {0}")]
+    Kubernetes(#[source] Box<kube::Error>),
+    /// A broker refused, or did not answer.
+    #[error("Kafka: {0}")]
+    Kafka(#[from] ClientError),
+    /// Something must happen first that nobody tells about.
+    #[error("waiting: {0}")]
+    Waiting(String),
+    /// An object does not fit its JSON form.
+    #[error("JSON: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+impl From<kube::Error> for ReconcileError {
+    fn from(error: kube::Error) -> Self {
+        Self::Kubernetes(Box::new(error))
+    }
+}
+
+impl ReconcileError {
+    /// For the metrics, in one word.
+    #[must_use]
+    pub fn class(&self) -> &'static str {
+        match self {
+            Self::Kubernetes(_) => "kubernetes",
+            Self::Kafka(_) => "kafka",
+            Self::Waiting(_) => "waiting",
+            Self::Json(_) => "json",
+        }
+    }
+}
+
+/// The API says that there is no such object.
+#[must_use]
+pub fn is_not_found(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 404)
+}
+
+/// The API says that the operator may not.
+#[must_use]
+pub fn is_forbidden(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 403)
+}

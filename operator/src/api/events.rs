@@ -1,0 +1,73 @@
+//! Kubernetes Events: what happened, for `kubectl describe` and `kubectl get events`. Only for changes; a
+//! state belongs into the status.
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::Client;
+use kube::runtime::events::{Event, EventType, Recorder, Reporter as Source};
+
+use crate::names::CONTROLLER;
+
+/// Kubernetes takes no longer note.
+const NOTE_BYTES_MAX: usize = 1024;
+
+/// Publishes Events; clones share one recorder, which counts repeated ones together.
+#[derive(Clone)]
+pub struct Reporter {
+    recorder: Recorder,
+}
+
+impl Reporter {
+    /// Events in the name of this instance of the operator.
+    #[must_use]
+    pub fn new(client: Client, instance: Option<String>) -> Self {
+        let source = Source { controller: CONTROLLER.to_owned(), instance };
+        Self { recorder: Recorder::new(client, source) }
+    }
+
+    /// Something that was meant to happen.
+    pub async fn normal(&self, about: &ObjectReference, reason: &str, action: &str, note: String) {
+        self.publish(EventType::Normal, about, reason, action, note).await;
+    }
+
+    /// Something that somebody should look at.
+    pub async fn warning(&self, about: &ObjectReference, reason: &str, action: &str, note: String) {
+        self.publish(EventType::Warning, about, reason, action, note).await;
+    }
+
+    /// An Event that cannot be published is no reason to stop.
+    async fn publish(
+        &self,
+        type_: EventType,
+        about: &ObjectReference,
+        reason: &str,
+        action: &str,
+        mut note: String,
+    ) {
+        if note.len() > NOTE_BYTES_MAX {
+            note = note.chars().take(NOTE_BYTES_MAX / 4).collect();
+        }
+        tracing::info!(
+            kind = about.kind.as_deref(),
+            namespace = about.namespace.as_deref(),
+            name = about.name.as_deref(),
+            reason,
+            "{note}"
+        );
+        let event = Event {
+            type_,
+            reason: reason.to_owned(),
+            note: Some(note),
+            action: action.to_owned(),
+            secondary: None,
+        };
+        if let Err(error) = self.recorder.publish(&event, about).await {
+            tracing::warn!(%error, reason, "an Event could not be published");
+        }
+    }
+}
+
+impl std::fmt::Debug for Reporter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reporter").finish_non_exhaustive()
+    }
+}

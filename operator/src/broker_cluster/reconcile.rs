@@ -1,0 +1,343 @@
+//! Brings one BrokerCluster resource, its children in Kubernetes and its brokers together.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::{ObjectReference, PersistentVolumeClaim, Pod, Service};
+use k8s_openapi::jiff::Timestamp;
+use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
+use kube::core::DeserializeGuard;
+use kube::runtime::controller::Action;
+use kube::{Api, Resource};
+use millrace_crds::{BrokerCluster, BrokerClusterStatus};
+use serde_json::json;
+
+use super::ValidatedCluster;
+use super::build::properties::Advertised;
+use super::build::{
+    config_map::config_map, network_policy::network_policy, pod_disruption_budget::pod_disruption_budget,
+    service, service_account::service_account, stateful_set::stateful_set,
+};
+use super::observe::{ClusterChildren, observe};
+use super::plan::roll::{ClusterState, Step, next};
+use super::plan::storage;
+use super::status::{Ingredients, observed, storage_verdict, with_verdicts};
+use super::validate::validate;
+use super::{live, names};
+use crate::api::apply::{apply, delete};
+use crate::api::error::{ReconcileError, is_not_found};
+use crate::conditions::{PAUSED, READY, Verdict, find, is_true};
+use crate::context::Context;
+use crate::kafka::cluster::replica_sets;
+use crate::kafka::link::{Health, Link};
+use crate::names::{FIELD_MANAGER, ObjectKey, is_paused};
+use crate::problem::Problem;
+
+/// For the metrics and the log.
+pub const KIND: &str = "BrokerCluster";
+/// A settled cluster is looked at again after this long: settings that somebody changed by hand ring no bell.
+const SETTLED: Duration = Duration::from_secs(60);
+/// While something is being changed.
+const MOVING: Duration = Duration::from_secs(3);
+
+/// One reconcile.
+///
+/// # Errors
+/// What may go better another time.
+pub async fn reconcile(
+    object: Arc<DeserializeGuard<BrokerCluster>>,
+    context: Arc<Context>,
+) -> Result<Action, ReconcileError> {
+    let key = ObjectKey::of(&*object);
+    match &object.0 {
+        Ok(cluster) => Pass::new(cluster.clone(), key, &context).run().await,
+        Err(invalid) => crate::unreadable::report::<BrokerCluster>(&context, &key, invalid).await,
+    }
+}
+
+/// One pass over one resource.
+struct Pass<'a> {
+    object: BrokerCluster,
+    key: ObjectKey,
+    before: BrokerClusterStatus,
+    context: &'a Context,
+}
+
+/// What was done to the brokers.
+#[derive(Default)]
+struct Done {
+    refused: Option<Problem>,
+    storage: Option<Verdict>,
+}
+
+impl<'a> Pass<'a> {
+    fn new(object: BrokerCluster, key: ObjectKey, context: &'a Context) -> Self {
+        let before = context.statuses.current(&object, object.status.as_ref());
+        Self { object, key, before, context }
+    }
+
+    async fn run(self) -> Result<Action, ReconcileError> {
+        // Children go with their owner; topics and groups are told by the directory.
+        if self.object.meta().deletion_timestamp.is_some() {
+            return Ok(Action::await_change());
+        }
+        if is_paused(&self.object) {
+            let ready = find(&self.before.conditions, READY).map(|ready| Verdict {
+                aspect: READY,
+                status: ready.status,
+                reason: "Paused",
+                message: "the operator leaves the cluster alone".to_owned(),
+            });
+            let paused = Verdict::yes(PAUSED, "Annotated", "the operator leaves the cluster alone");
+            let verdicts = ready.into_iter().chain([paused]).collect();
+            self.publish(with_verdicts(&self.before, verdicts, self.generation(), Timestamp::now())).await?;
+            return Ok(Action::await_change());
+        }
+        let owner = self.object.controller_owner_ref(&()).unwrap_or_default();
+        let image = &self.context.options.image;
+        match validate(self.key.clone(), owner, &self.object.spec, image) {
+            Ok(cluster) => self.bring_together(&cluster).await,
+            Err(problem) => {
+                let verdict = Verdict::no(READY, problem.reason, problem.message);
+                let status = with_verdicts(&self.before, vec![verdict], self.generation(), Timestamp::now());
+                self.publish(status).await?;
+                Ok(Action::await_change())
+            }
+        }
+    }
+
+    async fn bring_together(&self, cluster: &ValidatedCluster) -> Result<Action, ReconcileError> {
+        let client = &self.context.client;
+        let mut children = observe(client, cluster).await?;
+        let written = self.apply_all(cluster, &children).await?;
+        if written {
+            children = observe(client, cluster).await?;
+        }
+        let advertised = children.advertised(cluster);
+        let link = self.link()?;
+        let health = link.health();
+        let mut roll = self.roll(cluster, &children, &link, &health).await?;
+        if let Step::Restart(broker) = roll {
+            if self.restart(&children, broker).await? {
+                link.hurry();
+            } else {
+                roll = Step::Wait(format!("broker {broker} was restarted by somebody else"));
+            }
+        }
+        let mut done = Done::default();
+        if health == Health::Reachable && roll == Step::Done {
+            done.refused = self.change_settings(cluster, &link).await?;
+        }
+        done.storage = self.grow_volumes(cluster, &children).await?;
+        let seen = link.cluster();
+        let from = Ingredients {
+            cluster,
+            generation: self.generation(),
+            pods: &children.pods,
+            advertised: &advertised,
+            seen: seen.as_deref(),
+            health: &health,
+            roll: &roll,
+            refused: done.refused.as_ref(),
+            storage: done.storage,
+        };
+        let status = observed(&self.before, &from, Timestamp::now());
+        let settled = is_true(&status.conditions, READY) && roll == Step::Done;
+        self.tell(&status).await;
+        self.publish(status).await?;
+        Ok(Action::requeue(if settled { SETTLED } else { MOVING }))
+    }
+
+    /// Applies every child that is not as it should be. Services come first: brokers are told the addresses
+    /// that they give. Whether anything was written.
+    async fn apply_all(
+        &self,
+        cluster: &ValidatedCluster,
+        children: &ClusterChildren,
+    ) -> Result<bool, ReconcileError> {
+        let (client, ledger) = (&self.context.client, &self.context.ledger);
+        let listeners = service::listeners(cluster);
+        let mut written = apply(client, ledger, &service_account(cluster)).await?;
+        written |= apply(client, ledger, &service::headless(cluster)).await?;
+        written |= apply(client, ledger, &service::bootstrap(cluster)).await?;
+        for service in &listeners {
+            written |= apply(client, ledger, service).await?;
+        }
+        for name in children.obsolete_services(&listeners) {
+            delete::<Service>(client, &self.key.namespace, &name).await?;
+            written = true;
+        }
+        // Addresses that Kubernetes just gave go into the brokers' files at once, which saves a restart.
+        let advertised = if written {
+            observe(client, cluster).await?.advertised(cluster)
+        } else {
+            children.advertised(cluster)
+        };
+        written |= apply(client, ledger, &pod_disruption_budget(cluster)).await?;
+        written |= self.apply_network_policy(cluster).await?;
+        written |= self.apply_brokers(cluster, children, &advertised).await?;
+        Ok(written)
+    }
+
+    async fn apply_network_policy(&self, cluster: &ValidatedCluster) -> Result<bool, ReconcileError> {
+        let (client, ledger) = (&self.context.client, &self.context.ledger);
+        if let Some(policy) = network_policy(cluster) {
+            return apply(client, ledger, &policy).await;
+        }
+        let name = names::shared(&self.key.name);
+        let api: Api<k8s_openapi::api::networking::v1::NetworkPolicy> =
+            Api::namespaced(client.clone(), &self.key.namespace);
+        if api.get_metadata_opt(&name).await?.is_none() {
+            return Ok(false);
+        }
+        delete::<k8s_openapi::api::networking::v1::NetworkPolicy>(client, &self.key.namespace, &name).await?;
+        Ok(true)
+    }
+
+    async fn apply_brokers(
+        &self,
+        cluster: &ValidatedCluster,
+        children: &ClusterChildren,
+        advertised: &Advertised,
+    ) -> Result<bool, ReconcileError> {
+        let (client, ledger) = (&self.context.client, &self.context.ledger);
+        let mut written = apply(client, ledger, &config_map(cluster, advertised)).await?;
+        written |= apply(client, ledger, &stateful_set(cluster, advertised, &children.present())).await?;
+        Ok(written)
+    }
+
+    fn link(&self) -> Result<Arc<Link>, ReconcileError> {
+        let entry = crate::watched::cluster_entry(&self.object);
+        Ok(self.context.links.get(&self.key, &entry)?)
+    }
+
+    /// Where the roll is. The brokers are asked only when there is something to restart.
+    async fn roll(
+        &self,
+        cluster: &ValidatedCluster,
+        children: &ClusterChildren,
+        link: &Link,
+        health: &Health,
+    ) -> Result<Step, ReconcileError> {
+        if !children.is_set_observed() {
+            return Ok(Step::Wait("Kubernetes has not seen the StatefulSet's change yet".to_owned()));
+        }
+        let pods: Vec<_> = children.pods.iter().map(|pod| pod.state.clone()).collect();
+        let step = next(&pods, None);
+        let must_ask = matches!(step, Step::Wait(_)) && pods.iter().all(|pod| pod.ready && !pod.terminating);
+        if !must_ask || *health != Health::Reachable {
+            return Ok(step);
+        }
+        let Some(seen) = link.cluster() else { return Ok(step) };
+        let wanted = cluster.config.at_run_time.get("min.insync.replicas");
+        let state = ClusterState {
+            registered: seen.brokers.iter().map(|broker| broker.id).collect(),
+            controller: seen.controller,
+            partitions: replica_sets(link.admin()).await?,
+            min_insync_replicas: wanted.and_then(|value| value.parse().ok()).unwrap_or(1),
+        };
+        Ok(next(&pods, Some(&state)))
+    }
+
+    /// Deletes a broker's pod; the StatefulSet makes it again. `false` when it is another pod by now.
+    async fn restart(&self, children: &ClusterChildren, broker: i32) -> Result<bool, ReconcileError> {
+        let Some(pod) = children.pods.iter().find(|pod| pod.state.broker == broker) else { return Ok(false) };
+        let api: Api<Pod> = Api::namespaced(self.context.client.clone(), &self.key.namespace);
+        let only_this = Preconditions { uid: Some(pod.uid.clone()), ..Preconditions::default() };
+        let params = DeleteParams { preconditions: Some(only_this), ..DeleteParams::default() };
+        match api.delete(&pod.name, &params).await {
+            Ok(_) => {}
+            Err(kube::Error::Api(status)) if [404, 409].contains(&status.code) => return Ok(false),
+            Err(error) => return Err(error.into()),
+        }
+        let note = format!("broker {broker} is restarted to take the settings of the spec");
+        self.context.reporter.normal(&self.reference(), "Restarting", "Restart", note).await;
+        Ok(true)
+    }
+
+    async fn change_settings(
+        &self,
+        cluster: &ValidatedCluster,
+        link: &Link,
+    ) -> Result<Option<Problem>, ReconcileError> {
+        let applied = live::apply(link.admin(), &cluster.config.at_run_time).await?;
+        for change in &applied.done {
+            let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "its default".to_owned());
+            let note = format!("{} set from {} to {}", change.name, shown(&change.from), shown(&change.to));
+            self.context.reporter.normal(&self.reference(), "ConfigChanged", "Apply", note).await;
+        }
+        Ok(applied.refused)
+    }
+
+    async fn grow_volumes(
+        &self,
+        cluster: &ValidatedCluster,
+        children: &ClusterChildren,
+    ) -> Result<Option<Verdict>, ReconcileError> {
+        let Some(wanted) = &cluster.storage else { return Ok(None) };
+        let mut plan = storage::plan(&wanted.size, &children.volumes);
+        let api: Api<PersistentVolumeClaim> =
+            Api::namespaced(self.context.client.clone(), &self.key.namespace);
+        let mut refused = None;
+        for name in &plan.grow {
+            let patch = json!({ "spec": { "resources": { "requests": { "storage": wanted.size } } } });
+            let params =
+                PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+            match api.patch(name, &params, &Patch::Merge(&patch)).await {
+                Ok(_) => {
+                    let note = format!("volume {name} is to grow to {}", wanted.size);
+                    self.context.reporter.normal(&self.reference(), "VolumeGrowing", "Resize", note).await;
+                    plan.growing.push(name.clone());
+                }
+                // The storage class cannot grow volumes, a quota forbids it, or the claim is gone.
+                Err(kube::Error::Api(status)) if [403, 404, 422].contains(&status.code) => {
+                    refused = Some(status.message);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(Some(storage_verdict(&plan.growing, refused.as_deref())))
+    }
+
+    /// Events for what happened.
+    async fn tell(&self, status: &BrokerClusterStatus) {
+        let about = self.reference();
+        let reporter = &self.context.reporter;
+        if let (Some(before), Some(after)) = (&self.before.cluster_id, &status.cluster_id)
+            && before != after
+        {
+            let note = format!(
+                "the brokers' data is not what it was: cluster id {before} is now {after}; topics are made again, \
+                 empty"
+            );
+            reporter.warning(&about, "DataReplaced", "Observe", note).await;
+        }
+        let was = find(&self.before.conditions, READY).map(|ready| ready.reason.as_str());
+        let Some(ready) = find(&status.conditions, READY) else { return };
+        if was == Some(ready.reason.as_str()) {
+            return;
+        }
+        match ready.reason.as_str() {
+            "Ready" => reporter.normal(&about, "Ready", "Observe", ready.message.clone()).await,
+            "BrokersStarting" | "Rolling" | "ListenerPending" => {}
+            reason => reporter.warning(&about, reason, "Reconcile", ready.message.clone()).await,
+        }
+    }
+
+    async fn publish(&self, status: BrokerClusterStatus) -> Result<(), ReconcileError> {
+        let context = self.context;
+        context.metrics.ready(KIND, &self.key, is_true(&status.conditions, READY));
+        match context.statuses.publish(&context.client, &self.object, &self.before, &status).await {
+            Err(error) if is_not_found(&error) => Ok(()),
+            done => Ok(done?),
+        }
+    }
+
+    fn reference(&self) -> ObjectReference {
+        self.object.object_ref(&())
+    }
+
+    fn generation(&self) -> Option<i64> {
+        self.object.meta().generation
+    }
+}

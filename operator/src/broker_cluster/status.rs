@@ -1,0 +1,182 @@
+//! A BrokerCluster's status from what was seen and done. Pure; the time is handed in.
+
+use k8s_openapi::jiff::Timestamp;
+use millrace_crds::{BrokerClusterStatus, BrokerStatus, ListenerStatus};
+
+use super::ValidatedCluster;
+use super::build::properties::Advertised;
+use super::names::{bootstrap, pod};
+use super::observe::BrokerPod;
+use super::plan::roll::Step;
+use crate::conditions::{PROGRESSING, READY, STORAGE_RESIZED, Verdict, merged};
+use crate::kafka::cluster::ClusterObservation;
+use crate::kafka::link::Health;
+use crate::problem::Problem;
+
+/// What a status is made of.
+#[derive(Debug)]
+pub struct Ingredients<'a> {
+    /// What the cluster should be.
+    pub cluster: &'a ValidatedCluster,
+    /// The generation of the resource that was worked on.
+    pub generation: Option<i64>,
+    /// The brokers' pods.
+    pub pods: &'a [BrokerPod],
+    /// Where clients outside find brokers.
+    pub advertised: &'a Advertised,
+    /// What the brokers themselves say.
+    pub seen: Option<&'a ClusterObservation>,
+    /// Whether they answer.
+    pub health: &'a Health,
+    /// Where the roll is.
+    pub roll: &'a Step,
+    /// What the brokers refused.
+    pub refused: Option<&'a Problem>,
+    /// How the volumes are; `None` where there are none.
+    pub storage: Option<Verdict>,
+}
+
+/// The status of a cluster that was looked at.
+#[must_use]
+pub fn observed(before: &BrokerClusterStatus, from: &Ingredients<'_>, now: Timestamp) -> BrokerClusterStatus {
+    let cluster = from.cluster;
+    let brokers: Vec<BrokerStatus> =
+        (0..cluster.replicas).map(|broker| broker_status(from, broker)).collect();
+    let serving = brokers.iter().filter(|broker| broker.ready).count();
+    let mut verdicts = vec![ready(from, &brokers), progressing(from, &brokers)];
+    verdicts.extend(from.storage.clone());
+    BrokerClusterStatus {
+        observed_generation: from.generation,
+        replicas: Some(cluster.replicas),
+        ready_replicas: Some(i32::try_from(serving).unwrap_or(i32::MAX)),
+        cluster_id: from.seen.map(|seen| seen.id.clone()).or_else(|| before.cluster_id.clone()),
+        bootstrap: Some(bootstrap(&cluster.key)),
+        image: Some(cluster.image.clone()),
+        listeners: cluster.listeners.iter().map(|listener| listener_status(from, &listener.name)).collect(),
+        brokers,
+        conditions: merged(&before.conditions, verdicts, from.generation, now),
+    }
+}
+
+/// The status as it was, with other conditions: nothing was looked at.
+#[must_use]
+pub fn with_verdicts(
+    before: &BrokerClusterStatus,
+    verdicts: Vec<Verdict>,
+    generation: Option<i64>,
+    now: Timestamp,
+) -> BrokerClusterStatus {
+    BrokerClusterStatus {
+        observed_generation: generation,
+        conditions: merged(&before.conditions, verdicts, generation, now),
+        ..before.clone()
+    }
+}
+
+/// How the volumes are. `refused` is what the API said when a claim was to ask for more.
+#[must_use]
+pub fn storage_verdict(growing: &[String], refused: Option<&str>) -> Verdict {
+    if let Some(refused) = refused {
+        let message = format!("the volumes cannot grow: {refused}");
+        return Verdict::no(STORAGE_RESIZED, "Refused", message);
+    }
+    if growing.is_empty() {
+        return Verdict::yes(
+            STORAGE_RESIZED,
+            "AsAsked",
+            "the volumes are as large as the spec asks, or larger",
+        );
+    }
+    Verdict::no(STORAGE_RESIZED, "Growing", format!("growing: {}", growing.join(", ")))
+}
+
+fn broker_status(from: &Ingredients<'_>, broker: i32) -> BrokerStatus {
+    let found = from.pods.iter().find(|pod| pod.state.broker == broker);
+    let registered = from.seen.is_some_and(|seen| seen.brokers.iter().any(|one| one.id == broker));
+    BrokerStatus {
+        id: broker,
+        pod: pod(&from.cluster.key.name, broker),
+        ready: found.is_some_and(|pod| pod.state.ready && !pod.state.terminating),
+        registered,
+        node: found.and_then(|pod| pod.node.clone()),
+        message: found.and_then(|pod| pod.problem.clone()),
+    }
+}
+
+fn listener_status(from: &Ingredients<'_>, name: &str) -> ListenerStatus {
+    let addresses: Vec<String> = (0..from.cluster.replicas)
+        .filter_map(|broker| from.advertised.get(&(name.to_owned(), broker)))
+        .map(|address| format!("{}:{}", address.host, address.port))
+        .collect();
+    let all = addresses.len() == usize::try_from(from.cluster.replicas).unwrap_or(0);
+    ListenerStatus { name: name.to_owned(), bootstrap: if all { addresses.join(",") } else { String::new() } }
+}
+
+fn ready(from: &Ingredients<'_>, brokers: &[BrokerStatus]) -> Verdict {
+    if let Some(broken) = brokers.iter().find_map(|one| Some((one, one.message.as_ref()?))) {
+        let (broker, message) = broken;
+        return Verdict::no(
+            READY,
+            "BrokerFailing",
+            format!("broker {} ({}): {message}", broker.id, broker.pod),
+        );
+    }
+    if let Some(starting) = brokers.iter().find(|one| !one.ready) {
+        return Verdict::no(
+            READY,
+            "BrokersStarting",
+            format!("broker {} ({}) does not serve yet", starting.id, starting.pod),
+        );
+    }
+    match (from.health, from.seen) {
+        (Health::Unreachable(reason), _) => {
+            return Verdict::no(
+                READY,
+                "BrokersUnreachable",
+                format!("the operator cannot reach the brokers: {reason}"),
+            );
+        }
+        (_, None) => return Verdict::no(READY, "BrokersStarting", "the brokers have not answered yet"),
+        _ => {}
+    }
+    if let Some(missing) = brokers.iter().find(|one| !one.registered) {
+        return Verdict::no(
+            READY,
+            "BrokersStarting",
+            format!("broker {} is not part of the cluster yet", missing.id),
+        );
+    }
+    if let Some(refused) = from.refused {
+        return Verdict::no(READY, refused.reason, refused.message.clone());
+    }
+    if let Step::Restart(_) | Step::Wait(_) | Step::Blocked(_) = from.roll {
+        return Verdict::no(READY, "Rolling", "the brokers do not run with the settings of the spec yet");
+    }
+    if let Some(unknown) =
+        from.cluster.listeners.iter().find(|one| listener_status(from, &one.name).bootstrap.is_empty())
+    {
+        return Verdict::no(
+            READY,
+            "ListenerPending",
+            format!("listener {} has no address yet", unknown.name),
+        );
+    }
+    Verdict::yes(READY, "Ready", "all brokers serve with the settings of the spec")
+}
+
+fn progressing(from: &Ingredients<'_>, brokers: &[BrokerStatus]) -> Verdict {
+    match from.roll {
+        Step::Restart(broker) => {
+            Verdict::yes(PROGRESSING, "Restarting", format!("broker {broker} is being restarted"))
+        }
+        Step::Wait(why) => Verdict::yes(PROGRESSING, "Waiting", why.clone()),
+        Step::Blocked(why) => Verdict::no(PROGRESSING, "Blocked", why.clone()),
+        Step::Done if brokers.iter().any(|broker| !broker.ready) => {
+            Verdict::yes(PROGRESSING, "Starting", "brokers are starting")
+        }
+        Step::Done => Verdict::no(PROGRESSING, "Settled", "nothing is being changed"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

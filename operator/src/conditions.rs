@@ -1,0 +1,136 @@
+//! Status conditions: what is wanted against what was, with times that move only when a status flips.
+//! Pure; the time is handed in.
+
+use k8s_openapi::jiff::Timestamp;
+use millrace_crds::{Condition, ConditionStatus};
+
+/// The resource is as its spec says.
+pub const READY: &str = "Ready";
+/// The operator leaves alone what the resource describes.
+pub const PAUSED: &str = "Paused";
+/// Something is being changed.
+pub const PROGRESSING: &str = "Progressing";
+/// The group is further behind than its owner allows.
+pub const LAGGING: &str = "Lagging";
+/// What became of a move of offsets.
+pub const OFFSETS_RESET: &str = "OffsetsReset";
+/// Volumes are as large as asked.
+pub const STORAGE_RESIZED: &str = "StorageResized";
+
+/// Kubernetes takes no longer message.
+const MESSAGE_BYTES_MAX: usize = 1024;
+
+/// One aspect of a resource's state, without its times.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// The aspect.
+    pub aspect: &'static str,
+    /// Whether it holds.
+    pub status: ConditionStatus,
+    /// In one word.
+    pub reason: &'static str,
+    /// In a sentence.
+    pub message: String,
+}
+
+impl Verdict {
+    /// The aspect holds.
+    #[must_use]
+    pub fn yes(aspect: &'static str, reason: &'static str, message: impl Into<String>) -> Self {
+        Self { aspect, status: ConditionStatus::True, reason, message: message.into() }
+    }
+
+    /// The aspect does not hold.
+    #[must_use]
+    pub fn no(aspect: &'static str, reason: &'static str, message: impl Into<String>) -> Self {
+        Self { aspect, status: ConditionStatus::False, reason, message: message.into() }
+    }
+
+    /// Nobody knows at the moment.
+    #[must_use]
+    pub fn unknown(aspect: &'static str, reason: &'static str, message: impl Into<String>) -> Self {
+        Self { aspect, status: ConditionStatus::Unknown, reason, message: message.into() }
+    }
+}
+
+/// The conditions of a status after `verdicts`. Aspects without a verdict are gone.
+#[must_use]
+pub fn merged(
+    before: &[Condition],
+    verdicts: Vec<Verdict>,
+    generation: Option<i64>,
+    now: Timestamp,
+) -> Vec<Condition> {
+    verdicts
+        .into_iter()
+        .map(|verdict| {
+            let same = find(before, verdict.aspect).filter(|old| old.status == verdict.status);
+            Condition {
+                type_: verdict.aspect.to_owned(),
+                status: verdict.status,
+                reason: verdict.reason.to_owned(),
+                message: shortened(verdict.message),
+                last_transition_time: same
+                    .map_or_else(|| seconds(now), |old| old.last_transition_time.clone()),
+                observed_generation: generation,
+            }
+        })
+        .collect()
+}
+
+/// The condition of an aspect.
+#[must_use]
+pub fn find<'a>(conditions: &'a [Condition], aspect: &str) -> Option<&'a Condition> {
+    conditions.iter().find(|condition| condition.type_ == aspect)
+}
+
+/// The aspect holds.
+#[must_use]
+pub fn is_true(conditions: &[Condition], aspect: &str) -> bool {
+    find(conditions, aspect).is_some_and(|condition| condition.status == ConditionStatus::True)
+}
+
+/// RFC 3339 in whole seconds, as Kubernetes writes times.
+#[must_use]
+pub fn seconds(time: Timestamp) -> String {
+    Timestamp::from_second(time.as_second()).unwrap_or(time).to_string()
+}
+
+fn shortened(mut message: String) -> String {
+    if message.len() > MESSAGE_BYTES_MAX {
+        let mut end = MESSAGE_BYTES_MAX - 4;
+        while !message.is_char_boundary(end) {
+            end -= 1;
+        }
+        message.truncate(end);
+        message.push_str(" ...");
+    }
+    message
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn time_moves_only_when_the_status_flips() {
+        let first = merged(&[], vec![Verdict::no(READY, "Creating", "one moment")], Some(1), at(100));
+        let reason = merged(&first, vec![Verdict::no(READY, "Refused", "too many")], Some(2), at(200));
+        assert_eq!(reason[0].last_transition_time, first[0].last_transition_time);
+        assert_eq!((reason[0].reason.as_str(), reason[0].observed_generation), ("Refused", Some(2)));
+        let flipped = merged(&reason, vec![Verdict::yes(READY, "Ready", "")], Some(2), at(300));
+        assert_eq!(flipped[0].last_transition_time, "1970-01-01T00:05:00Z");
+        assert_eq!(merged(&flipped, vec![Verdict::yes(READY, "Ready", "")], Some(2), at(400)), flipped);
+    }
+
+    #[test]
+    fn a_long_message_is_cut_between_characters() {
+        let long = "ä".repeat(MESSAGE_BYTES_MAX);
+        let cut = merged(&[], vec![Verdict::no(READY, "Refused", long)], None, at(0));
+        assert!(cut[0].message.len() <= MESSAGE_BYTES_MAX && cut[0].message.ends_with("ä ..."));
+    }
+}

@@ -1,0 +1,52 @@
+//! Moves a group's offsets, through the brokers alone: the operator and local mode share it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use k8s_openapi::jiff::Timestamp;
+use millrace_client::{Admin, ClientError, OffsetSpec, TopicPartition};
+use millrace_crds::OffsetResetStatus;
+
+use super::reset::{note, targets};
+use super::validate::{Goal, ValidatedReset};
+use crate::conditions::seconds;
+use crate::kafka::groups::{self, GroupObservation};
+
+/// The offsets that a move gives to partitions.
+pub async fn aim(
+    admin: &Admin,
+    reset: &ValidatedReset,
+    partitions: &BTreeSet<TopicPartition>,
+    seen: &GroupObservation,
+) -> BTreeMap<TopicPartition, i64> {
+    let at_time = match reset.to {
+        Goal::Time(ms) => groups::offsets_at(admin, partitions, OffsetSpec::Timestamp(ms)).await,
+        _ => BTreeMap::new(),
+    };
+    targets(reset.to, partitions, seen, &at_time)
+}
+
+/// Makes a move, and says how it went.
+///
+/// # Errors
+/// The coordinator's refusal, such as that the group has members after all.
+pub async fn make_move(
+    admin: &Admin,
+    group: &str,
+    reset: &ValidatedReset,
+    partitions: &BTreeSet<TopicPartition>,
+    seen: &GroupObservation,
+) -> Result<OffsetResetStatus, ClientError> {
+    let offsets = aim(admin, reset, partitions, seen).await;
+    if !offsets.is_empty() {
+        groups::commit(admin, group, &offsets, &note(&reset.id)).await?;
+    }
+    let counts = |partition: &TopicPartition| {
+        reset.topics.as_ref().is_none_or(|topics| topics.contains(&*partition.topic))
+    };
+    let all = seen.positions.keys().filter(|partition| counts(partition)).count();
+    Ok(OffsetResetStatus {
+        id: reset.id.clone(),
+        partitions: i32::try_from(all).unwrap_or(i32::MAX),
+        completed_at: seconds(Timestamp::now()),
+    })
+}

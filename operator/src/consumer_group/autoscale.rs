@@ -1,0 +1,107 @@
+//! How many members a group's lag asks for. Pure; times are handed in. More at once, fewer only when fewer
+//! sufficed for a while, never beyond the number of partitions.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::validate::ValidatedScaling;
+use crate::kafka::groups::GroupObservation;
+
+/// What the lag asked for lately: in falling order, so that the greatest in the window is in front.
+#[derive(Debug, Clone, Default)]
+pub struct Recommendations {
+    falling: VecDeque<(Instant, i32)>,
+}
+
+impl Recommendations {
+    /// Takes a look and gives the number of members to have.
+    pub fn look(&mut self, spec: &ValidatedScaling, group: &GroupObservation, now: Instant) -> i32 {
+        let wanted = wanted(spec, group);
+        self.push(wanted, now, spec.stabilization);
+        self.falling.front().map_or(wanted, |(_, greatest)| *greatest).min(ceiling(spec, group))
+    }
+
+    fn push(&mut self, wanted: i32, now: Instant, window: Duration) {
+        while self.falling.back().is_some_and(|(_, last)| *last <= wanted) {
+            self.falling.pop_back();
+        }
+        self.falling.push_back((now, wanted));
+        while self.falling.front().is_some_and(|(at, _)| now.duration_since(*at) > window) {
+            self.falling.pop_front();
+        }
+    }
+}
+
+/// Members for the records that wait.
+fn wanted(spec: &ValidatedScaling, group: &GroupObservation) -> i32 {
+    let backlog = group.backlog();
+    let members = backlog / spec.lag_per_replica + i64::from(backlog % spec.lag_per_replica > 0);
+    i32::try_from(members).unwrap_or(i32::MAX).clamp(spec.replicas_min, spec.replicas_max)
+}
+
+/// More members than partitions would have nothing to do. Before anything is known of the partitions, the
+/// spec's own bounds hold.
+fn ceiling(spec: &ValidatedScaling, group: &GroupObservation) -> i32 {
+    match i32::try_from(group.positions.len()).unwrap_or(i32::MAX) {
+        0 => spec.replicas_max,
+        partitions => partitions.max(spec.replicas_min).min(spec.replicas_max),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kafka::groups::Position;
+    use millrace_client::TopicPartition;
+
+    fn spec(min: i32, max: i32) -> ValidatedScaling {
+        ValidatedScaling {
+            deployment: "readers".into(),
+            replicas_min: min,
+            replicas_max: max,
+            lag_per_replica: 100,
+            stabilization: Duration::from_secs(60),
+        }
+    }
+
+    fn group(lags: &[i64]) -> GroupObservation {
+        let positions = (0..).zip(lags).map(|(number, lag)| {
+            let position = Position { committed: Some(0), end: *lag, ..Position::default() };
+            (TopicPartition::new("t", number), position)
+        });
+        GroupObservation { positions: positions.collect(), ..GroupObservation::default() }
+    }
+
+    #[test]
+    fn more_at_once_fewer_after_a_while() {
+        let (spec, start) = (spec(1, 10), Instant::now());
+        let at = |second: u64| start + Duration::from_secs(second);
+        let mut lately = Recommendations::default();
+        assert_eq!(lately.look(&spec, &group(&[0, 0, 0, 0]), at(0)), 1);
+        assert_eq!(lately.look(&spec, &group(&[101, 100, 0, 0]), at(5)), 3);
+        assert_eq!(lately.look(&spec, &group(&[10, 0, 0, 0]), at(30)), 3, "it may come back");
+        assert_eq!(lately.look(&spec, &group(&[150, 0, 0, 0]), at(50)), 3);
+        assert_eq!(lately.look(&spec, &group(&[0, 0, 0, 0]), at(66)), 2, "three were last asked for at 5");
+        assert_eq!(lately.look(&spec, &group(&[0, 0, 0, 0]), at(111)), 1);
+    }
+
+    #[test]
+    fn never_beyond_the_partitions_nor_the_bounds() {
+        let now = Instant::now();
+        let look = |spec: ValidatedScaling, group: GroupObservation| {
+            Recommendations::default().look(&spec, &group, now)
+        };
+        assert_eq!(look(spec(1, 10), group(&[5000, 5000])), 2);
+        assert_eq!(look(spec(1, 3), group(&[5000; 8])), 3);
+        assert_eq!(look(spec(4, 10), group(&[0, 0])), 4, "the least is the owner's word");
+        assert_eq!(look(spec(0, 3), group(&[0; 4])), 0);
+        assert_eq!(look(spec(0, 3), group(&[1, 0, 0])), 1, "one record wakes one member");
+    }
+
+    #[test]
+    fn what_was_never_committed_waits_too() {
+        let mut group = group(&[0]);
+        group.positions.values_mut().for_each(|one| (one.committed, one.end) = (None, 250));
+        assert_eq!(Recommendations::default().look(&spec(0, 1), &group, Instant::now()), 1);
+    }
+}

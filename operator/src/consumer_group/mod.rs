@@ -1,0 +1,13 @@
+//! Consumer groups: what their owner expects against what they are. `validate`, `reset`, `autoscale` and
+//! `status` are pure; `act` talks to brokers alone, so that local mode shares it; `reconcile` is for
+//! Kubernetes.
+
+pub mod act;
+pub mod autoscale;
+pub mod reconcile;
+pub mod reset;
+pub mod scale;
+pub mod status;
+pub mod validate;
+
+pub use validate::ValidatedGroup;

@@ -1,0 +1,126 @@
+//! Statuses of groups in every state that matters.
+
+use std::sync::Arc;
+
+use expect_test::expect;
+use millrace_client::TopicPartition;
+
+use super::*;
+use crate::consumer_group::validate::validate;
+use crate::kafka::groups::{DEAD, Position};
+
+fn validated(yaml: &str) -> ValidatedGroup {
+    let spec = serde_yaml::from_str(&format!("clusterRef: {{name: main}}\n{yaml}")).unwrap();
+    validate("readers", &spec).unwrap()
+}
+
+fn consuming(lag: i64) -> GroupObservation {
+    let position = Position { committed: Some(100), end: 100 + lag, ..Position::default() };
+    GroupObservation {
+        state: "Stable".into(),
+        assignor: "range".into(),
+        members: 2,
+        subscribed: [Arc::from("orders")].into(),
+        positions: [(TopicPartition::new("orders", 0), position)].into(),
+    }
+}
+
+fn ingredients<'a>(group: &'a ValidatedGroup, seen: &'a GroupObservation) -> Ingredients<'a> {
+    Ingredients {
+        group,
+        generation: Some(1),
+        seen,
+        at_rest: false,
+        reset: None,
+        moved: None,
+        desired_replicas: None,
+        problem: None,
+    }
+}
+
+fn status(
+    group: &ValidatedGroup,
+    seen: &GroupObservation,
+    before: &ConsumerGroupStatus,
+) -> ConsumerGroupStatus {
+    observed(before, &ingredients(group, seen), Timestamp::from_second(1000).unwrap())
+}
+
+fn reasons(status: &ConsumerGroupStatus) -> Vec<(&str, &str)> {
+    status.conditions.iter().map(|one| (one.type_.as_str(), one.reason.as_str())).collect()
+}
+
+#[test]
+fn a_group_that_nobody_joined_is_no_error() {
+    let group = validated("maxLag: {records: 5}");
+    let seen = GroupObservation { state: DEAD.into(), ..GroupObservation::default() };
+    expect![[r#"
+        observedGeneration: 1
+        groupId: readers
+        state: Dead
+        members: 0
+        conditions:
+        - type: Ready
+          status: 'True'
+          reason: NotJoined
+          message: no member has joined the group yet
+          lastTransitionTime: 1970-01-01T00:16:40Z
+          observedGeneration: 1
+        - type: Lagging
+          status: 'False'
+          reason: NothingCommitted
+          message: the group has not committed an offset yet
+          lastTransitionTime: 1970-01-01T00:16:40Z
+          observedGeneration: 1
+    "#]]
+    .assert_eq(&serde_yaml::to_string(&status(&group, &seen, &ConsumerGroupStatus::default())).unwrap());
+}
+
+#[test]
+fn lag_beyond_the_limit_is_said_and_does_not_flap_around_it() {
+    let group = validated("maxLag: {records: 100}");
+    let late = status(&group, &consuming(101), &ConsumerGroupStatus::default());
+    assert_eq!(reasons(&late), [("Ready", "Consuming"), ("Lagging", "RecordsBehind")]);
+    let around = status(&group, &consuming(95), &late);
+    assert_eq!(reasons(&around)[1], ("Lagging", "RecordsBehind"));
+    assert_eq!(around.lag_records, Some(101), "within a tenth the status keeps still");
+    let caught_up = status(&group, &consuming(0), &around);
+    assert_eq!(reasons(&caught_up)[1], ("Lagging", "WithinLimits"));
+    assert_eq!((caught_up.lag_records, caught_up.worst_partition), (Some(0), None));
+}
+
+#[test]
+fn seconds_count_from_the_record_that_waits() {
+    let group = validated("maxLag: {seconds: 60}");
+    let mut seen = consuming(1);
+    seen.positions.values_mut().for_each(|position| position.waiting_since_ms = Some(900_000));
+    let late = status(&group, &seen, &ConsumerGroupStatus::default());
+    assert_eq!(late.lag_seconds, Some(100));
+    assert_eq!(reasons(&late)[1], ("Lagging", "SecondsBehind"));
+}
+
+#[test]
+fn members_that_do_not_read_an_expected_topic_are_not_ready() {
+    let group = validated("topics: [orders, payments]");
+    let status = status(&group, &consuming(0), &ConsumerGroupStatus::default());
+    assert_eq!(reasons(&status), [("Ready", "TopicsNotRead")]);
+    assert!(status.conditions[0].message.contains("payments"));
+}
+
+#[test]
+fn a_move_waits_for_members_and_is_then_remembered() {
+    let group = validated("offsetReset: {id: july, to: {position: Earliest}}");
+    let seen = consuming(0);
+    let waiting = Move::WaitForMembers(2);
+    let mut from = ingredients(&group, &seen);
+    from.reset = Some(&waiting);
+    let before = observed(&ConsumerGroupStatus::default(), &from, Timestamp::UNIX_EPOCH);
+    assert_eq!(reasons(&before)[1], ("OffsetsReset", "WaitingForMembers"));
+    let moved =
+        OffsetResetStatus { id: "july".into(), partitions: 1, completed_at: "1970-01-01T00:00:00Z".into() };
+    from.moved = Some(moved.clone());
+    let done = observed(&before, &from, Timestamp::UNIX_EPOCH);
+    assert_eq!(reasons(&done)[1], ("OffsetsReset", "Done"));
+    let later = status(&group, &seen, &done);
+    assert_eq!((later.offset_reset.clone(), reasons(&later)[1]), (Some(moved), ("OffsetsReset", "Done")));
+}

@@ -1,0 +1,261 @@
+//! The controllers of all kinds, for all namespaces that are watched: what makes them look, and what
+//! becomes of a failure.
+
+use std::fmt::Debug;
+use std::future::Future;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, Stream, StreamExt};
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Service, ServiceAccount};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use kube::runtime::Controller;
+use kube::runtime::controller::{Action, Config};
+use kube::runtime::reflector::{Lookup, ObjectRef, Store};
+use kube::{Api, Client, Resource, ResourceExt};
+use millrace_crds::{BrokerCluster, ConsumerGroup, Topic};
+use serde::de::DeserializeOwned;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::error::ReconcileError;
+use crate::api::watches::{Guarded, children, cluster_of, resources, whole_children};
+use crate::context::Context;
+use crate::names::ObjectKey;
+use crate::triggers::Triggers;
+use crate::watched::{self, Known};
+use crate::{broker_cluster, consumer_group, topic};
+
+/// Topics and groups at a time: they are cheap, and share their requests.
+const SUBJECTS_AT_A_TIME: u16 = 32;
+/// Clusters at a time.
+const CLUSTERS_AT_A_TIME: u16 = 8;
+
+/// Where resources are looked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scope {
+    /// In all namespaces.
+    All,
+    /// In this one.
+    Namespace(String),
+}
+
+impl Scope {
+    /// The scopes for a list of namespaces; an empty one stands for all.
+    #[must_use]
+    pub fn of(namespaces: &[String]) -> Vec<Self> {
+        if namespaces.is_empty() {
+            return vec![Self::All];
+        }
+        namespaces.iter().cloned().map(Self::Namespace).collect()
+    }
+
+    fn api<K>(&self, client: &Client) -> Api<K>
+    where
+        K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
+    {
+        match self {
+            Self::All => Api::all(client.clone()),
+            Self::Namespace(name) => Api::namespaced(client.clone(), name),
+        }
+    }
+
+    fn holds(&self, key: &ObjectKey) -> bool {
+        match self {
+            Self::All => true,
+            Self::Namespace(name) => *name == key.namespace,
+        }
+    }
+}
+
+/// Runs all controllers until they are stopped; reconciles under way come to their end. Topics and groups
+/// are looked at once all clusters are known. `ready` is told when all resources were seen.
+pub async fn run(
+    context: Arc<Context>,
+    scopes: Vec<Scope>,
+    stop: CancellationToken,
+    ready: impl FnOnce() + Send + 'static,
+) {
+    let mut running: FuturesUnordered<BoxFuture<'static, ()>> = FuturesUnordered::new();
+    let mut cluster_stores = Vec::new();
+    for scope in &scopes {
+        let (controller, store) = clusters(Arc::clone(&context), scope, &stop);
+        running.push(controller);
+        cluster_stores.push(store);
+    }
+    let all_clusters = async {
+        for store in &cluster_stores {
+            // It ends without being ready only when its controller ends.
+            let _ = store.wait_until_ready().await;
+        }
+    };
+    tokio::select! {
+        () = all_clusters => {}
+        () = drain(&mut running) => return,
+        () = stop.cancelled() => return drain(&mut running).await,
+    }
+    let routes = Routes::start(&context, &scopes, &stop);
+    for (scope, route) in scopes.iter().zip(routes) {
+        running.push(topics(Arc::clone(&context), scope, route.topics, &stop));
+        running.push(groups(Arc::clone(&context), scope, route.groups, &stop));
+    }
+    ready();
+    drain(&mut running).await;
+}
+
+async fn drain(running: &mut FuturesUnordered<BoxFuture<'static, ()>>) {
+    while running.next().await.is_some() {}
+}
+
+/// The bells of one scope.
+#[derive(Default)]
+struct Routes {
+    topics: Triggers,
+    groups: Triggers,
+}
+
+impl Routes {
+    /// Shares what the bells ring for among the scopes, by namespace.
+    fn start(context: &Arc<Context>, scopes: &[Scope], stop: &CancellationToken) -> Vec<Self> {
+        let routes: Vec<Self> = scopes.iter().map(|_| Self::default()).collect();
+        let targets = |pick: fn(&Self) -> &Triggers| -> Vec<(Scope, Triggers)> {
+            scopes.iter().cloned().zip(routes.iter().map(|route| pick(route).clone())).collect()
+        };
+        share(&context.bells.topics, targets(|route| &route.topics), stop);
+        share(&context.bells.groups, targets(|route| &route.groups), stop);
+        routes
+    }
+}
+
+fn share(bell: &Triggers, targets: Vec<(Scope, Triggers)>, stop: &CancellationToken) {
+    let mut pulled = Box::pin(bell.stream().take_until(stop.clone().cancelled_owned()));
+    tokio::spawn(async move {
+        while let Some(key) = pulled.next().await {
+            if let Some((_, triggers)) = targets.iter().find(|(scope, _)| scope.holds(&key)) {
+                triggers.pull(key);
+            }
+        }
+    });
+}
+
+fn clusters(
+    context: Arc<Context>,
+    scope: &Scope,
+    stop: &CancellationToken,
+) -> (BoxFuture<'static, ()>, Store<Guarded<BrokerCluster>>) {
+    let client = context.client.clone();
+    let (noting, mut known) = (Arc::clone(&context), Known::default());
+    let note = move |event: &_| watched::cluster(&noting, &mut known, event);
+    let (objects, store) = resources::<BrokerCluster>(scope.api(&client), note);
+    let bell = Triggers::default();
+    share(&context.bells.clusters, vec![(scope.clone(), bell.clone())], stop);
+    let controller = Controller::for_stream(objects, store.clone())
+        .with_config(Config::default().concurrency(CLUSTERS_AT_A_TIME))
+        .watches_stream(whole_children::<StatefulSet>(scope.api(&client)), owner)
+        .watches_stream(whole_children::<Pod>(scope.api(&client)), owner)
+        .watches_stream(whole_children::<Service>(scope.api(&client)), owner)
+        .watches_stream(children::<PersistentVolumeClaim>(scope.api(&client)), owner)
+        .watches_stream(children::<ConfigMap>(scope.api(&client)), owner)
+        .watches_stream(children::<ServiceAccount>(scope.api(&client)), owner)
+        .watches_stream(children::<PodDisruptionBudget>(scope.api(&client)), owner)
+        .watches_stream(children::<NetworkPolicy>(scope.api(&client)), owner)
+        .reconcile_on(references(&bell))
+        .graceful_shutdown_on(stop.clone().cancelled_owned());
+    let running =
+        start(controller, context, broker_cluster::reconcile::KIND, broker_cluster::reconcile::reconcile);
+    (running, store)
+}
+
+fn topics(
+    context: Arc<Context>,
+    scope: &Scope,
+    bell: Triggers,
+    stop: &CancellationToken,
+) -> BoxFuture<'static, ()> {
+    let (noting, mut known) = (Arc::clone(&context), Known::default());
+    let note = move |event: &_| watched::topic(&noting, &mut known, event);
+    let (objects, store) = resources::<Topic>(scope.api(&context.client), note);
+    let controller = Controller::for_stream(objects, store)
+        .with_config(Config::default().concurrency(SUBJECTS_AT_A_TIME))
+        .reconcile_on(references(&bell))
+        .graceful_shutdown_on(stop.clone().cancelled_owned());
+    start(controller, context, topic::reconcile::KIND, topic::reconcile::reconcile)
+}
+
+fn groups(
+    context: Arc<Context>,
+    scope: &Scope,
+    bell: Triggers,
+    stop: &CancellationToken,
+) -> BoxFuture<'static, ()> {
+    let (noting, mut known) = (Arc::clone(&context), Known::default());
+    let note = move |event: &_| watched::group(&noting, &mut known, event);
+    let (objects, store) = resources::<ConsumerGroup>(scope.api(&context.client), note);
+    let controller = Controller::for_stream(objects, store)
+        .with_config(Config::default().concurrency(SUBJECTS_AT_A_TIME))
+        .reconcile_on(references(&bell))
+        .graceful_shutdown_on(stop.clone().cancelled_owned());
+    start(controller, context, consumer_group::reconcile::KIND, consumer_group::reconcile::reconcile)
+}
+
+fn owner<K: ResourceExt>(child: K) -> Option<ObjectRef<Guarded<BrokerCluster>>> {
+    let (namespace, name) = cluster_of(&child)?;
+    Some(ObjectRef::new(&name).within(&namespace))
+}
+
+fn references<K>(bell: &Triggers) -> impl Stream<Item = ObjectRef<K>> + Send + 'static
+where
+    K: Lookup<DynamicType = ()> + 'static,
+{
+    bell.stream().map(|key| ObjectRef::new(&key.name).within(&key.namespace))
+}
+
+/// Runs a controller with metrics, back-off and the log around each reconcile.
+fn start<K, F, R>(
+    controller: Controller<Guarded<K>>,
+    context: Arc<Context>,
+    kind: &'static str,
+    reconcile: F,
+) -> BoxFuture<'static, ()>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+    Guarded<K>: Resource<DynamicType = ()>,
+    F: Fn(Arc<Guarded<K>>, Arc<Context>) -> R + Clone + Send + Sync + 'static,
+    R: Future<Output = Result<Action, ReconcileError>> + Send + 'static,
+{
+    let measured = move |object: Arc<Guarded<K>>, context: Arc<Context>| {
+        let reconcile = reconcile.clone();
+        async move {
+            let key = ObjectKey::of(&*object);
+            let began = context.started(kind);
+            let result = reconcile(object, Arc::clone(&context)).await;
+            match &result {
+                Ok(_) => {
+                    context.attempts.clear(kind, &key);
+                    context.metrics.succeeded(kind, &key, began.elapsed());
+                }
+                Err(error) => context.metrics.failed(kind, error.class(), began.elapsed()),
+            }
+            result
+        }
+        .boxed()
+    };
+    let on_error = move |object: Arc<Guarded<K>>, error: &ReconcileError, context: Arc<Context>| {
+        let key = ObjectKey::of(&*object);
+        let wait = context.attempts.failed(kind, key.clone());
+        tracing::warn!(kind, object = %key, %error, wait_seconds = wait.as_secs_f32(), "reconcile failed");
+        Action::requeue(wait)
+    };
+    controller
+        .run(measured, on_error, context)
+        .for_each(move |result| {
+            if let Err(error) = result {
+                // Failures of reconciles are told above; objects that went meanwhile are no failures.
+                tracing::debug!(kind, %error, "controller");
+            }
+            std::future::ready(())
+        })
+        .boxed()
+}

@@ -1,0 +1,291 @@
+//! The loop behind a link: looks at the cluster every few seconds, at settings and sizes less often, and
+//! rings for what changed.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use millrace_client::{Admin, ClientError, OffsetSpec, TopicPartition, TopicView};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::super::connect::explained;
+use super::super::settings::Settings;
+use super::super::throughput::Scraper;
+use super::super::{cluster, topics};
+use super::{
+    Bell, EndOffsets, GroupInterest, GroupObservation, Health, PATIENCE, RecordTimes, State, Subject,
+    TopicFigures, TopicObservation, groups,
+};
+
+/// Between two looks at a cluster that answers.
+const PERIOD: Duration = Duration::from_secs(5);
+/// Between two looks at one that does not.
+const PERIOD_FAILING: Duration = Duration::from_secs(1);
+/// Sizes on disk and brokers' metrics are read in every third round.
+const FIGURES_EVERY: u64 = 3;
+/// Settings of topics are compared in every twelfth round: somebody changed one by hand.
+const SETTINGS_EVERY: u64 = 12;
+
+pub(super) struct Poller {
+    admin: Admin,
+    scraper: Option<Scraper>,
+    state: Arc<Mutex<State>>,
+    bell: Bell,
+    times: RecordTimes,
+    round: u64,
+}
+
+impl Poller {
+    pub(super) fn new(admin: Admin, scraper: Option<Scraper>, state: Arc<Mutex<State>>, bell: Bell) -> Self {
+        Self { admin, scraper, state, bell, times: RecordTimes::default(), round: 0 }
+    }
+
+    pub(super) async fn run(mut self, hurry: Arc<Notify>, stop: CancellationToken) {
+        loop {
+            let answers = tokio::select! {
+                answers = self.look() => answers,
+                () = stop.cancelled() => return,
+            };
+            let pause = if answers { PERIOD } else { PERIOD_FAILING };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = hurry.notified() => {}
+                () = stop.cancelled() => return,
+            }
+        }
+    }
+
+    /// One round. Whether the cluster answered.
+    async fn look(&mut self) -> bool {
+        match cluster::observe(&self.admin).await {
+            Ok(seen) => self.cluster_answered(seen),
+            Err(error) => {
+                self.cluster_failed(&error);
+                return false;
+            }
+        }
+        self.look_at_topics().await;
+        self.look_at_groups().await;
+        self.round += 1;
+        true
+    }
+
+    fn cluster_answered(&self, seen: cluster::ClusterObservation) {
+        let (came_back, changed) = {
+            let mut state = self.state.lock();
+            let came_back = state.health != Health::Reachable;
+            let changed = state.cluster.as_deref() != Some(&seen);
+            state.health = Health::Reachable;
+            state.failing = None;
+            state.cluster = Some(Arc::new(seen));
+            (came_back, changed)
+        };
+        if came_back {
+            (self.bell)(Subject::All);
+        } else if changed {
+            (self.bell)(Subject::Cluster);
+        }
+    }
+
+    fn cluster_failed(&self, error: &ClientError) {
+        tracing::debug!(%error, "the cluster does not answer");
+        let gave_up = {
+            let mut state = self.state.lock();
+            let reason = explained(error);
+            let since = state.failing.take().map_or_else(Instant::now, |(since, _)| since);
+            state.failing = Some((since, reason.clone()));
+            let patient = state.health == Health::Reachable && since.elapsed() < PATIENCE;
+            let known = matches!(state.health, Health::Unreachable(_));
+            if !patient {
+                state.health = Health::Unreachable(reason);
+            }
+            !patient && !known
+        };
+        if gave_up {
+            (self.bell)(Subject::All);
+        }
+    }
+
+    async fn look_at_topics(&self) {
+        let names: Vec<String> = self.state.lock().topics.keys().cloned().collect();
+        if names.is_empty() {
+            return;
+        }
+        let views = match topics::partitions(&self.admin, names.clone()).await {
+            Ok(views) => views,
+            Err(error) => {
+                tracing::debug!(%error, "topics cannot be described");
+                return;
+            }
+        };
+        let mut settings = if self.round % SETTINGS_EVERY == SETTINGS_EVERY - 1 {
+            topics::settings(&self.admin, names).await
+        } else {
+            Default::default()
+        };
+        let mut partitions = BTreeSet::new();
+        for (name, view) in views {
+            let Ok(view) = view else { continue };
+            if let Some(view) = &view {
+                partitions.extend(
+                    view.partitions
+                        .iter()
+                        .map(|one| TopicPartition::new(Arc::clone(&view.name), one.partition)),
+                );
+            }
+            self.topic_seen(&name, view.as_ref(), settings.remove(&name).and_then(|one| one.ok().flatten()));
+        }
+        let ends = groups::offsets_at(&self.admin, &partitions, OffsetSpec::Latest).await;
+        let mut by_topic = EndOffsets::new();
+        for (partition, end) in ends {
+            *by_topic.entry(partition.topic.to_string()).or_default() += end;
+        }
+        self.take_end_offsets(&by_topic);
+        if self.round.is_multiple_of(FIGURES_EVERY) {
+            self.look_at_sizes().await;
+            self.look_at_throughput().await;
+        }
+    }
+
+    /// Rings when the topic is not what it was. Without new settings, those last seen are taken to hold.
+    fn topic_seen(&self, name: &str, view: Option<&TopicView>, settings: Option<Settings>) {
+        let changed = {
+            let mut state = self.state.lock();
+            let Some(watched) = state.topics.get_mut(name) else { return };
+            let before = watched.seen.as_deref();
+            let after: Option<TopicObservation> = view.map(|view| {
+                let kept = before.map(|before| before.settings.clone());
+                topics::observation(view, settings.or(kept).unwrap_or_default())
+            });
+            let changed = before != after.as_ref();
+            if changed {
+                watched.seen = after.map(Arc::new);
+            }
+            changed
+        };
+        if changed {
+            (self.bell)(Subject::Topic(name.to_owned()));
+        }
+    }
+
+    fn take_end_offsets(&self, ends: &EndOffsets) {
+        let now = Instant::now();
+        let mut state = self.state.lock();
+        for (name, end) in ends {
+            if let Some(topic) = state.topics.get_mut(name) {
+                // Beyond 2^53 records a rate does not need the last digit.
+                topic.records.sample(now, *end as f64);
+                topic.figures.at_rest = topic.figures.end_offsets == Some(*end);
+                topic.figures.end_offsets = Some(*end);
+                topic.figures.records_in_per_second = topic.records.per_second();
+            }
+        }
+    }
+
+    async fn look_at_sizes(&self) {
+        let Ok(dirs) = self.admin.describe_log_dirs(Vec::new()).await else { return };
+        let mut sizes = std::collections::BTreeMap::<String, i64>::new();
+        let cluster = self.admin.client().cluster();
+        for (broker, dirs) in dirs {
+            let Ok(dirs) = dirs else { return };
+            for replica in dirs.into_iter().flat_map(|dir| dir.replicas) {
+                if cluster.leader(&replica.partition) == Some(broker) && !replica.is_future {
+                    *sizes.entry(replica.partition.topic.to_string()).or_default() += replica.size_bytes;
+                }
+            }
+        }
+        self.change_figures(|name, figures| figures.size_bytes = Some(sizes.get(name).copied().unwrap_or(0)));
+    }
+
+    async fn look_at_throughput(&self) {
+        let (Some(scraper), Some(cluster)) = (&self.scraper, self.state.lock().cluster.clone()) else {
+            return;
+        };
+        let hosts: Vec<String> = cluster.brokers.iter().map(|broker| broker.host.clone()).collect();
+        let bytes = match scraper.topics(&hosts).await {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                tracing::debug!(%error, "metrics of a broker cannot be read");
+                self.change_figures(|_, figures| {
+                    (figures.bytes_in_per_second, figures.bytes_out_per_second) = (None, None);
+                });
+                return;
+            }
+        };
+        let now = Instant::now();
+        let mut changed = Vec::new();
+        {
+            let mut state = self.state.lock();
+            for (name, topic) in &mut state.topics {
+                let bytes = bytes.get(name).copied().unwrap_or_default();
+                topic.bytes_in.sample(now, bytes.bytes_in);
+                topic.bytes_out.sample(now, bytes.bytes_out);
+                let before = topic.figures;
+                topic.figures.bytes_in_per_second = topic.bytes_in.per_second();
+                topic.figures.bytes_out_per_second = topic.bytes_out.per_second();
+                if before != topic.figures {
+                    changed.push(name.clone());
+                }
+            }
+        }
+        self.ring_for_topics(changed);
+    }
+
+    fn change_figures(&self, change: impl Fn(&str, &mut TopicFigures)) {
+        let mut changed = Vec::new();
+        for (name, topic) in &mut self.state.lock().topics {
+            let before = topic.figures;
+            change(name, &mut topic.figures);
+            if before != topic.figures {
+                changed.push(name.clone());
+            }
+        }
+        self.ring_for_topics(changed);
+    }
+
+    fn ring_for_topics(&self, names: Vec<String>) {
+        for name in names {
+            (self.bell)(Subject::Topic(name));
+        }
+    }
+
+    async fn look_at_groups(&mut self) {
+        let interests: Vec<GroupInterest> =
+            self.state.lock().groups.values().map(|watched| watched.interest.clone()).collect();
+        if interests.is_empty() {
+            return;
+        }
+        let seen = groups::observe(&self.admin, &interests, &mut self.times).await;
+        for (interest, seen) in interests.into_iter().zip(seen) {
+            match seen {
+                Ok(seen) => self.group_seen(&interest, seen),
+                Err(error) => tracing::debug!(%error, group = %interest.group, "a group cannot be observed"),
+            }
+        }
+    }
+
+    /// Rings when the group is not what it was, and while it is behind: seconds pass by themselves.
+    fn group_seen(&self, interest: &GroupInterest, seen: GroupObservation) {
+        let ring = {
+            let mut state = self.state.lock();
+            let Some(watched) = state.groups.get_mut(&interest.group) else { return };
+            if watched.interest != *interest {
+                return;
+            }
+            let before = watched.seen.as_deref();
+            let at_rest = before.is_some_and(|before| before.lag_records() == seen.lag_records());
+            let changed = before != Some(&seen) || at_rest != watched.at_rest;
+            let behind = seen.lag_records().is_some_and(|lag| lag > 0);
+            watched.at_rest = at_rest;
+            if changed {
+                watched.seen = Some(Arc::new(seen));
+            }
+            changed || behind
+        };
+        if ring {
+            (self.bell)(Subject::Group(interest.group.clone()));
+        }
+    }
+}

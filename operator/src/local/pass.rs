@@ -1,0 +1,175 @@
+//! One pass over all resources: look, plan, show, do, and say how each one is then.
+
+use std::fmt::Write;
+
+use k8s_openapi::jiff::Timestamp;
+use millrace_client::ClientError;
+use millrace_crds::{ConditionStatus, ConsumerGroupStatus, TopicStatus};
+
+use super::diff;
+use super::set::ResourceSet;
+use crate::conditions::{READY, find};
+use crate::consumer_group::act::{aim, make_move};
+use crate::consumer_group::reset::{Move, decide};
+use crate::consumer_group::{self, ValidatedGroup};
+use crate::kafka::link::Link;
+use crate::topic::plan::TopicChange;
+use crate::topic::{self, ValidatedTopic};
+
+/// What a pass may do, and how it looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mode {
+    /// Show, and change nothing.
+    pub dry_run: bool,
+    /// Move offsets of groups. Asked for each time: without Kubernetes nothing remembers that a move was
+    /// made.
+    pub reset_offsets: bool,
+    /// Colours in what is shown.
+    pub colour: bool,
+}
+
+/// How a resource is after a pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// `topic` or `group`.
+    pub kind: &'static str,
+    /// Its name in Kafka.
+    pub name: String,
+    /// It is as its manifest says.
+    pub ready: bool,
+    /// In one word.
+    pub reason: String,
+    /// In a sentence, or figures.
+    pub detail: String,
+}
+
+/// What a pass came to.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// What changed, or would change.
+    pub diff: String,
+    /// All resources.
+    pub rows: Vec<Row>,
+}
+
+/// Makes a pass.
+///
+/// # Errors
+/// When the brokers cannot be reached. What they refuse is in the report.
+pub async fn pass(link: &Link, set: &ResourceSet, mode: Mode) -> Result<Report, ClientError> {
+    let mut report = Report::default();
+    for topic in &set.topics {
+        topic_pass(link, topic, mode, &mut report).await?;
+    }
+    for group in &set.groups {
+        group_pass(link, group, mode, &mut report).await?;
+    }
+    Ok(report)
+}
+
+async fn topic_pass(
+    link: &Link,
+    topic: &ValidatedTopic,
+    mode: Mode,
+    report: &mut Report,
+) -> Result<(), ClientError> {
+    let seen = link.topic(&topic.name).await?;
+    let mut plan = topic::plan::plan(topic, seen.as_deref(), None);
+    report.diff.push_str(&diff::topic(&topic.name, seen.as_deref(), &plan, mode.colour));
+    let mut after = seen.clone();
+    let mut created = false;
+    if !mode.dry_run && !plan.changes.is_empty() {
+        let outcome = topic::apply::apply(link, topic, &plan).await?;
+        created = outcome.done.iter().any(|change| matches!(change, TopicChange::Create { .. }));
+        plan.problems.extend(outcome.refused);
+        after = link.topic(&topic.name).await?;
+    }
+    if mode.dry_run && !plan.changes.is_empty() {
+        let detail = plan.problems.first().map_or_else(String::new, |problem| problem.message.clone());
+        report.rows.push(row("topic", &topic.name, false, "WouldChange", detail));
+        return Ok(());
+    }
+    let from = topic::status::Ingredients {
+        name: &topic.name,
+        generation: None,
+        seen: after.as_deref(),
+        figures: link.figures(&topic.name),
+        created,
+        problems: &plan.problems,
+    };
+    let status = topic::status::observed(&TopicStatus::default(), &from, Timestamp::now());
+    let Some(ready) = find(&status.conditions, READY) else { return Ok(()) };
+    let is_ready = ready.status == ConditionStatus::True;
+    let figures = format!(
+        "{} partitions, {} replicas",
+        status.partitions.unwrap_or(0),
+        status.replication_factor.unwrap_or(0)
+    );
+    let detail = if is_ready { figures } else { ready.message.clone() };
+    report.rows.push(row("topic", &topic.name, is_ready, &ready.reason, detail));
+    Ok(())
+}
+
+async fn group_pass(
+    link: &Link,
+    group: &ValidatedGroup,
+    mode: Mode,
+    report: &mut Report,
+) -> Result<(), ClientError> {
+    let mut seen = link.group(group.interest(), true).await?;
+    let decided = group.reset.as_ref().map(|reset| decide(reset, None, &seen));
+    let mut moved = None;
+    if let (Some(reset), Some(Move::Make(partitions))) = (&group.reset, &decided)
+        && (mode.dry_run || mode.reset_offsets)
+    {
+        let targets = aim(link.admin(), reset, partitions, &seen).await;
+        report.diff.push_str(&diff::offsets(&group.id, &seen, &targets, mode.colour));
+        if !mode.dry_run {
+            moved = Some(make_move(link.admin(), &group.id, reset, partitions, &seen).await?);
+            seen = link.group(group.interest(), true).await?;
+        }
+    }
+    let from = consumer_group::status::Ingredients {
+        group,
+        generation: None,
+        seen: &seen,
+        at_rest: true,
+        reset: decided.as_ref(),
+        moved,
+        desired_replicas: None,
+        problem: None,
+    };
+    let status = consumer_group::status::observed(&ConsumerGroupStatus::default(), &from, Timestamp::now());
+    let mut reasons = Vec::new();
+    let mut detail = format!("{} members", seen.members);
+    if let (Some(lag), Some(seconds)) = (status.lag_records, status.lag_seconds) {
+        // Writing to a String cannot fail.
+        let _ = write!(detail, ", {lag} records and {seconds} s behind");
+    }
+    for condition in &status.conditions {
+        let good = match condition.type_.as_str() {
+            "Lagging" => condition.status == ConditionStatus::False,
+            _ => condition.status == ConditionStatus::True,
+        };
+        if condition.type_ == READY || !good {
+            reasons.push(condition.reason.clone());
+        }
+        if !good {
+            let _ = write!(detail, "; {}", condition.message);
+        }
+    }
+    if decided.is_some() && !mode.reset_offsets {
+        detail.push_str("; offsets are moved with --reset-offsets only");
+    }
+    if group.autoscaling.is_some() {
+        detail.push_str("; autoscaling needs Kubernetes");
+    }
+    let ready = find(&status.conditions, READY).is_some_and(|ready| ready.status == ConditionStatus::True);
+    let reason = reasons.join(",");
+    report.rows.push(row("group", &group.id, ready, &reason, detail));
+    Ok(())
+}
+
+fn row(kind: &'static str, name: &str, ready: bool, reason: &str, detail: String) -> Row {
+    Row { kind, name: name.to_owned(), ready, reason: reason.to_owned(), detail }
+}

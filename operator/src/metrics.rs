@@ -1,0 +1,293 @@
+//! What Prometheus reads from the operator. Each thing that happens is one method. Figures of topics and
+//! groups are filled in when they are read.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use prometheus::{
+    Encoder, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
+};
+
+use crate::kafka::groups::GroupObservation;
+use crate::kafka::link::{TopicFigures, now_ms};
+use crate::names::ObjectKey;
+
+/// How long reconciles take, in seconds.
+const BUCKETS: [f64; 10] = [0.001, 0.005, 0.02, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
+/// Labels of a resource.
+const OBJECT: [&str; 3] = ["kind", "namespace", "name"];
+/// Labels of a topic's or group's figures.
+const SUBJECT: [&str; 4] = ["namespace", "name", "cluster", "topic"];
+const GROUP: [&str; 4] = ["namespace", "name", "cluster", "group"];
+
+/// See the module.
+pub struct Metrics {
+    registry: Registry,
+    reconciles: Reconciles,
+    ready: IntGaugeVec,
+    topics: TopicGauges,
+    groups: GroupGauges,
+}
+
+struct Reconciles {
+    total: IntCounterVec,
+    errors: IntCounterVec,
+    duration: HistogramVec,
+    under_way: IntGaugeVec,
+    last_start: GaugeVec,
+    last_success: GaugeVec,
+}
+
+struct TopicGauges {
+    records_in: GaugeVec,
+    bytes_in: GaugeVec,
+    bytes_out: GaugeVec,
+    size: GaugeVec,
+}
+
+struct GroupGauges {
+    lag: GaugeVec,
+    lag_seconds: GaugeVec,
+    members: GaugeVec,
+}
+
+impl Metrics {
+    /// All series, empty.
+    ///
+    /// # Errors
+    /// When two series have one name: only a change to this file can cause it.
+    pub fn new() -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        Ok(Self {
+            reconciles: Reconciles::new(&registry)?,
+            ready: int_gauge(
+                &registry,
+                "millrace_resource_ready",
+                "1 while the resource is as its spec says.",
+                &OBJECT,
+            )?,
+            topics: TopicGauges::new(&registry)?,
+            groups: GroupGauges::new(&registry)?,
+            registry,
+        })
+    }
+
+    /// A reconcile began.
+    pub fn started(&self, kind: &str) {
+        self.reconciles.under_way.with_label_values(&[kind]).inc();
+        self.reconciles.last_start.with_label_values(&[kind]).set(now_seconds());
+    }
+
+    /// A reconcile came to its end.
+    pub fn succeeded(&self, kind: &str, key: &ObjectKey, took: Duration) {
+        self.ended(kind, took);
+        let labels = [kind, key.namespace.as_str(), key.name.as_str()];
+        self.reconciles.last_success.with_label_values(&labels).set(now_seconds());
+    }
+
+    /// A reconcile failed. `class` says on whose side.
+    pub fn failed(&self, kind: &str, class: &str, took: Duration) {
+        self.ended(kind, took);
+        self.reconciles.errors.with_label_values(&[kind, class]).inc();
+    }
+
+    fn ended(&self, kind: &str, took: Duration) {
+        self.reconciles.under_way.with_label_values(&[kind]).dec();
+        self.reconciles.total.with_label_values(&[kind]).inc();
+        self.reconciles.duration.with_label_values(&[kind]).observe(took.as_secs_f64());
+    }
+
+    /// A resource is as its spec says, or is not.
+    pub fn ready(&self, kind: &str, key: &ObjectKey, ready: bool) {
+        let labels = [kind, key.namespace.as_str(), key.name.as_str()];
+        self.ready.with_label_values(&labels).set(i64::from(ready));
+    }
+
+    /// A resource is gone.
+    pub fn forget(&self, kind: &str, key: &ObjectKey) {
+        let labels = [kind, key.namespace.as_str(), key.name.as_str()];
+        // That it was never seen is fine.
+        let _ = self.ready.remove_label_values(&labels);
+        let _ = self.reconciles.last_success.remove_label_values(&labels);
+    }
+
+    /// Takes back all figures of topics and groups, before they are filled in anew.
+    pub fn clear_figures(&self) {
+        let topics = &self.topics;
+        let groups = &self.groups;
+        let all = [&topics.records_in, &topics.bytes_in, &topics.bytes_out, &topics.size];
+        all.into_iter().chain([&groups.lag, &groups.lag_seconds, &groups.members]).for_each(GaugeVec::reset);
+    }
+
+    /// A topic's figures.
+    pub fn topic(&self, key: &ObjectKey, cluster: &str, topic: &str, figures: &TopicFigures) {
+        let labels = [key.namespace.as_str(), key.name.as_str(), cluster, topic];
+        let set = |gauge: &GaugeVec, value: Option<f64>| {
+            if let Some(value) = value {
+                gauge.with_label_values(&labels).set(value);
+            }
+        };
+        set(&self.topics.records_in, figures.records_in_per_second);
+        set(&self.topics.bytes_in, figures.bytes_in_per_second);
+        set(&self.topics.bytes_out, figures.bytes_out_per_second);
+        set(&self.topics.size, figures.size_bytes.map(|bytes| bytes as f64));
+    }
+
+    /// A group's figures.
+    pub fn group(&self, key: &ObjectKey, cluster: &str, group: &str, seen: &GroupObservation) {
+        let labels = [key.namespace.as_str(), key.name.as_str(), cluster, group];
+        self.groups.members.with_label_values(&labels).set(seen.members.into());
+        if let Some(lag) = seen.lag_records() {
+            self.groups.lag.with_label_values(&labels).set(lag as f64);
+        }
+        if let Some(ms) = seen.lag_ms(now_ms()) {
+            self.groups.lag_seconds.with_label_values(&labels).set(ms as f64 / 1000.0);
+        }
+    }
+
+    /// All series in Prometheus' text format.
+    ///
+    /// # Errors
+    /// When a series has no sample type: only a change to this file can cause it.
+    pub fn page(&self) -> Result<Vec<u8>, prometheus::Error> {
+        let mut page = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut page)?;
+        Ok(page)
+    }
+}
+
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+impl Reconciles {
+    fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let total =
+            IntCounterVec::new(Opts::new("millrace_reconcile_total", "Reconciles that ended."), &["kind"])?;
+        let errors = IntCounterVec::new(
+            Opts::new(
+                "millrace_reconcile_errors_total",
+                "Reconciles that failed, by whose answer was missing.",
+            ),
+            &["kind", "class"],
+        )?;
+        let options = HistogramOpts::new("millrace_reconcile_duration_seconds", "How long reconciles took.");
+        let duration = HistogramVec::new(options.buckets(BUCKETS.to_vec()), &["kind"])?;
+        registry.register(Box::new(total.clone()))?;
+        registry.register(Box::new(errors.clone()))?;
+        registry.register(Box::new(duration.clone()))?;
+        Ok(Self {
+            total,
+            errors,
+            duration,
+            under_way: int_gauge(
+                registry,
+                "millrace_reconcile_in_progress",
+                "Reconciles under way.",
+                &["kind"],
+            )?,
+            last_start: gauge(
+                registry,
+                "millrace_reconcile_last_start_timestamp_seconds",
+                "When the last reconcile began, in seconds since 1970.",
+                &["kind"],
+            )?,
+            last_success: gauge(
+                registry,
+                "millrace_resource_last_success_timestamp_seconds",
+                "When the resource was last reconciled without an error, in seconds since 1970.",
+                &OBJECT,
+            )?,
+        })
+    }
+}
+
+impl TopicGauges {
+    fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let one = |name: &str, help: &str| gauge(registry, name, help, &SUBJECT);
+        Ok(Self {
+            records_in: one(
+                "millrace_topic_records_in_per_second",
+                "Records a second written to the topic.",
+            )?,
+            bytes_in: one("millrace_topic_bytes_in_per_second", "Bytes a second written to the topic.")?,
+            bytes_out: one("millrace_topic_bytes_out_per_second", "Bytes a second read from the topic.")?,
+            size: one("millrace_topic_size_bytes", "Bytes on the disks of the partitions' leaders.")?,
+        })
+    }
+}
+
+impl GroupGauges {
+    fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let one = |name: &str, help: &str| gauge(registry, name, help, &GROUP);
+        Ok(Self {
+            lag: one(
+                "millrace_consumer_group_lag_records",
+                "Records between committed offsets and the ends.",
+            )?,
+            lag_seconds: one(
+                "millrace_consumer_group_lag_seconds",
+                "Seconds since the next record to read was written, in the partition furthest behind.",
+            )?,
+            members: one("millrace_consumer_group_members", "Members of the group.")?,
+        })
+    }
+}
+
+fn gauge(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    labels: &[&str],
+) -> Result<GaugeVec, prometheus::Error> {
+    let gauge = GaugeVec::new(Opts::new(name, help), labels)?;
+    registry.register(Box::new(gauge.clone()))?;
+    Ok(gauge)
+}
+
+fn int_gauge(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    labels: &[&str],
+) -> Result<IntGaugeVec, prometheus::Error> {
+    let gauge = IntGaugeVec::new(Opts::new(name, help), labels)?;
+    registry.register(Box::new(gauge.clone()))?;
+    Ok(gauge)
+}
+
+fn now_seconds() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(metrics: &Metrics) -> String {
+        String::from_utf8(metrics.page().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_resource_that_is_gone_leaves_no_series_behind() {
+        let metrics = Metrics::new().unwrap();
+        let key = ObjectKey { namespace: "shop".into(), name: "orders".into() };
+        metrics.started("Topic");
+        metrics.succeeded("Topic", &key, Duration::from_millis(3));
+        metrics.ready("Topic", &key, true);
+        let figures = TopicFigures { size_bytes: Some(7), ..TopicFigures::default() };
+        metrics.topic(&key, "main", "orders", &figures);
+        let full = page(&metrics);
+        assert!(
+            full.contains("millrace_resource_ready{kind=\"Topic\",name=\"orders\",namespace=\"shop\"} 1"),
+            "{full}"
+        );
+        assert!(full.contains("millrace_reconcile_total{kind=\"Topic\"} 1"));
+        assert!(full.contains("millrace_reconcile_in_progress{kind=\"Topic\"} 0"));
+        assert!(full.contains("millrace_topic_size_bytes"));
+        metrics.forget("Topic", &key);
+        metrics.clear_figures();
+        assert!(!page(&metrics).contains("orders"));
+    }
+}

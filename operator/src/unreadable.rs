@@ -1,0 +1,87 @@
+//! Resources that do not fit their own type: somebody changed the schema, or wrote past it. They are said
+//! to be unreadable, and do not keep the others waiting.
+
+use std::fmt::Debug;
+
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::jiff::Timestamp;
+use kube::api::{DynamicObject, Patch, PatchParams};
+use kube::core::ApiResource;
+use kube::core::error_boundary::InvalidObject;
+use kube::runtime::controller::Action;
+use kube::{Api, Resource};
+use serde_json::json;
+
+use crate::api::error::{ReconcileError, is_not_found};
+use crate::conditions::{READY, Verdict, merged, seconds};
+use crate::context::Context;
+use crate::names::{FIELD_MANAGER, FINALIZER, ObjectKey};
+
+/// Says so in the status; lets go of one that is being deleted.
+///
+/// # Errors
+/// What the API says.
+pub async fn report<K>(
+    context: &Context,
+    key: &ObjectKey,
+    invalid: &InvalidObject,
+) -> Result<Action, ReconcileError>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Debug,
+{
+    let resource = ApiResource::erase::<K>(&());
+    let api: Api<DynamicObject> = Api::namespaced_with(context.client.clone(), &key.namespace, &resource);
+    let meta = &invalid.metadata;
+    if meta.deletion_timestamp.is_some() {
+        return let_go(&api, key, invalid).await;
+    }
+    context.metrics.ready(kind_name::<K>(), key, false);
+    tracing::warn!(kind = kind_name::<K>(), object = %key, error = %invalid.error, "the resource cannot be read");
+    let message = format!("the resource does not fit its type: {}", invalid.error);
+    let conditions = merged(
+        &[],
+        vec![Verdict::no(READY, "Unreadable", message)],
+        meta.generation,
+        // A fixed time, since the one before cannot be read: the same error writes the same status, which
+        // the API server does not store again.
+        meta.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0),
+    );
+    let patch = json!({
+        "apiVersion": K::api_version(&()),
+        "kind": K::kind(&()),
+        "metadata": { "name": key.name },
+        "status": { "conditions": conditions },
+    });
+    let params = PatchParams::apply(FIELD_MANAGER).force();
+    match api.patch_status(&key.name, &params, &Patch::Apply(&patch)).await {
+        Ok(_) => Ok(Action::await_change()),
+        Err(error) if is_not_found(&error) => Ok(Action::await_change()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn let_go(
+    api: &Api<DynamicObject>,
+    key: &ObjectKey,
+    invalid: &InvalidObject,
+) -> Result<Action, ReconcileError> {
+    let held = invalid.metadata.finalizers.clone().unwrap_or_default();
+    let kept: Vec<String> = held.into_iter().filter(|one| one != FINALIZER).collect();
+    let patch = json!({
+        "metadata": { "resourceVersion": invalid.metadata.resource_version, "finalizers": kept },
+    });
+    tracing::info!(object = %key, at = seconds(Timestamp::now()), "an unreadable resource goes");
+    match api.patch(&key.name, &PatchParams::default(), &Patch::Merge(&patch)).await {
+        Ok(_) => Ok(Action::await_change()),
+        Err(error) if is_not_found(&error) => Ok(Action::await_change()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn kind_name<K: Resource<DynamicType = ()>>() -> &'static str {
+    match K::kind(&()).as_ref() {
+        "BrokerCluster" => "BrokerCluster",
+        "Topic" => "Topic",
+        _ => "ConsumerGroup",
+    }
+}

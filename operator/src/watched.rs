@@ -1,0 +1,190 @@
+//! What the watches tell: keeps the directory, and rings for those whose circumstances changed. Called for
+//! every event, before the controller sees it.
+
+use std::collections::HashSet;
+
+use kube::core::DeserializeGuard;
+use kube::runtime::watcher::Event;
+use kube::{Resource, ResourceExt};
+use millrace_crds::{BrokerCluster, ConsumerGroup, Topic};
+
+use crate::broker_cluster::names::bootstrap;
+use crate::consumer_group::validate::group_id;
+use crate::context::Context;
+use crate::directory::{Claim, Claims, ClusterEntry, Want};
+use crate::names::ObjectKey;
+use crate::topic::validate::topic_name;
+use crate::triggers::Triggers;
+use crate::{broker_cluster, consumer_group, topic};
+
+/// Objects of one watch. A watch that was cut begins with a new list: what is not in it was deleted
+/// meanwhile, and no event says so.
+#[derive(Debug, Default)]
+pub struct Known {
+    keys: HashSet<ObjectKey>,
+    listed: HashSet<ObjectKey>,
+}
+
+impl Known {
+    /// Takes an event, and gives the objects that are gone.
+    pub fn take<K: ResourceExt>(&mut self, event: &Event<K>) -> Vec<ObjectKey> {
+        match event {
+            Event::Init => {
+                self.listed.clear();
+                Vec::new()
+            }
+            Event::InitApply(object) => {
+                self.listed.insert(ObjectKey::of(object));
+                Vec::new()
+            }
+            Event::InitDone => {
+                let listed = std::mem::take(&mut self.listed);
+                let gone = self.keys.difference(&listed).cloned().collect();
+                self.keys = listed;
+                gone
+            }
+            Event::Apply(object) => {
+                self.keys.insert(ObjectKey::of(object));
+                Vec::new()
+            }
+            Event::Delete(object) => {
+                let key = ObjectKey::of(object);
+                self.keys.remove(&key);
+                vec![key]
+            }
+        }
+    }
+}
+
+/// A BrokerCluster, as far as others need to know it.
+#[must_use]
+pub fn cluster_entry(cluster: &BrokerCluster) -> ClusterEntry {
+    ClusterEntry {
+        uid: cluster.uid().unwrap_or_default(),
+        deleting: cluster.meta().deletion_timestamp.is_some(),
+        bootstrap: bootstrap(&ObjectKey::of(cluster)),
+        allowed_namespaces: cluster.spec.allowed_namespaces.clone().unwrap_or_default(),
+    }
+}
+
+/// An event about BrokerClusters.
+pub fn cluster(context: &Context, known: &mut Known, event: &Event<DeserializeGuard<BrokerCluster>>) {
+    // One that cannot be read stays what it was.
+    if let Event::Apply(DeserializeGuard(Ok(cluster))) | Event::InitApply(DeserializeGuard(Ok(cluster))) =
+        event
+    {
+        let key = ObjectKey::of(cluster);
+        if context.directory.put_cluster(key.clone(), cluster_entry(cluster)) {
+            ring_dependents(context, &key);
+        }
+    }
+    for key in known.take(event) {
+        context.directory.remove_cluster(&key);
+        context.links.remove(&key);
+        context.ledger.forget(&key.namespace, &key.name);
+        forget(context, broker_cluster::reconcile::KIND, &key);
+        ring_dependents(context, &key);
+    }
+}
+
+/// An event about Topics.
+pub fn topic(context: &Context, known: &mut Known, event: &Event<DeserializeGuard<Topic>>) {
+    if let Event::Apply(DeserializeGuard(Ok(topic))) | Event::InitApply(DeserializeGuard(Ok(topic))) = event {
+        let key = ObjectKey::of(topic);
+        let want = Want {
+            cluster: ObjectKey::of_cluster(&topic.spec.cluster_ref, &key.namespace),
+            name: topic_name(&key.name, &topic.spec).to_owned(),
+        };
+        put(&context.directory.topics, &context.bells.topics, want, topic);
+    }
+    for key in known.take(event) {
+        context.scaling.demands.lock().remove(&key);
+        forget(context, topic::reconcile::KIND, &key);
+        let Some((want, rivals)) = context.directory.topics.remove(&key) else { continue };
+        if rivals.is_empty()
+            && let Some(link) = context.links.existing(&want.cluster)
+        {
+            link.forget_topic(&want.name);
+        }
+        context.bells.topics.pull_all(rivals);
+    }
+}
+
+/// An event about ConsumerGroups.
+pub fn group(context: &Context, known: &mut Known, event: &Event<DeserializeGuard<ConsumerGroup>>) {
+    if let Event::Apply(DeserializeGuard(Ok(group))) | Event::InitApply(DeserializeGuard(Ok(group))) = event {
+        let key = ObjectKey::of(group);
+        let want = Want {
+            cluster: ObjectKey::of_cluster(&group.spec.cluster_ref, &key.namespace),
+            name: group_id(&key.name, &group.spec).to_owned(),
+        };
+        put(&context.directory.groups, &context.bells.groups, want, group);
+    }
+    for key in known.take(event) {
+        context.scaling.recommendations.lock().remove(&key);
+        forget(context, consumer_group::reconcile::KIND, &key);
+        let Some((want, rivals)) = context.directory.groups.remove(&key) else { continue };
+        if rivals.is_empty()
+            && let Some(link) = context.links.existing(&want.cluster)
+        {
+            link.forget_group(&want.name);
+        }
+        context.bells.groups.pull_all(rivals);
+    }
+}
+
+/// What a controller needs not keep: the fields that it never reads take more memory than those it does.
+pub fn slim<K>(object: &mut DeserializeGuard<K>)
+where
+    DeserializeGuard<K>: ResourceExt,
+{
+    object.managed_fields_mut().clear();
+    object.annotations_mut().remove("kubectl.kubernetes.io/last-applied-configuration");
+}
+
+fn put<K: ResourceExt>(claims: &Claims, bell: &Triggers, want: Want, object: &K) {
+    let created = object.meta().creation_timestamp.as_ref().map_or(0, |time| time.0.as_second());
+    let claim = Claim { created, uid: object.uid().unwrap_or_default(), object: ObjectKey::of(object) };
+    bell.pull_all(claims.put(want, claim));
+}
+
+fn ring_dependents(context: &Context, cluster: &ObjectKey) {
+    context.bells.topics.pull_all(context.directory.topics.of_cluster(cluster));
+    context.bells.groups.pull_all(context.directory.groups.of_cluster(cluster));
+}
+
+fn forget(context: &Context, kind: &'static str, key: &ObjectKey) {
+    context.attempts.clear(kind, key);
+    context.metrics.forget(kind, key);
+    context.statuses.forget(kind, key);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn topic(name: &str) -> Topic {
+        let mut topic = Topic::new(name, millrace_crds::TopicSpec::default());
+        topic.metadata.namespace = Some("n".to_owned());
+        topic
+    }
+
+    fn names(keys: Vec<ObjectKey>) -> Vec<String> {
+        keys.into_iter().map(|key| key.name).collect()
+    }
+
+    #[test]
+    fn what_a_new_list_does_not_name_is_gone() {
+        let mut known = Known::default();
+        for event in
+            [Event::Init, Event::InitApply(topic("a")), Event::InitApply(topic("b")), Event::InitDone]
+        {
+            assert!(known.take(&event).is_empty());
+        }
+        assert!(known.take(&Event::Apply(topic("c"))).is_empty());
+        assert_eq!(names(known.take(&Event::Delete(topic("b")))), ["b"]);
+        known.take::<Topic>(&Event::Init);
+        known.take(&Event::InitApply(topic("a")));
+        assert_eq!(names(known.take::<Topic>(&Event::InitDone)), ["c"]);
+    }
+}
