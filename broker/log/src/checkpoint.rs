@@ -53,12 +53,20 @@ pub(crate) fn read_epochs(disk: &dyn Disk, path: &Path) -> Result<Vec<(i32, i64)
     })
 }
 
-/// Writes a partition's leader epochs. Not synced: after a crash they are rebuilt from the batches, which
-/// carry their epochs.
-pub(crate) fn write_epochs(disk: &dyn Disk, path: &Path, epochs: &[(i32, i64)]) -> Result<(), LogError> {
+/// Writes a partition's leader epochs, `durably` or so that a power failure may damage them: what is damaged
+/// is rebuilt from the batches, which carry their epochs.
+pub(crate) fn write_epochs(
+    disk: &dyn Disk,
+    path: &Path,
+    epochs: &[(i32, i64)],
+    durably: bool,
+) -> Result<(), LogError> {
     let mut text = header(epochs.len());
     for (epoch, offset) in epochs {
         let _ = writeln!(text, "{epoch} {offset}");
+    }
+    if durably {
+        return write_file_atomically(disk, path, text.as_bytes()).map_err(LogError::storage("write", path));
     }
     let temporary = path.with_extension("tmp");
     let written = disk
@@ -84,6 +92,10 @@ fn read_lines<T>(
     let text = String::from_utf8(contents).map_err(|_| bad("not UTF-8".to_owned()))?;
     if text.is_empty() {
         return Ok(Vec::new());
+    }
+    // A line that was cut off may look like a whole one.
+    if !text.ends_with('\n') {
+        return Err(bad("the last line is cut off".to_owned()));
     }
     let mut lines = text.lines();
     if lines.next() != Some(VERSION) {
@@ -128,7 +140,9 @@ mod tests {
 
     #[test]
     fn damage_is_told() {
-        for text in ["1\n0\n", "0\n", "0\n2\na 0 1\n", "0\n1\na 0\n", "0\n1\na x 1\n", "\u{fffd}"] {
+        for text in
+            ["1\n0\n", "0\n", "0\n2\na 0 1\n", "0\n1\na 0\n", "0\n1\na x 1\n", "0\n1\na 0 17", "\u{fffd}"]
+        {
             assert!(read_offsets(&disk_with(text), Path::new("/d/c")).is_err(), "{text:?}");
         }
     }
@@ -138,7 +152,9 @@ mod tests {
         let disk = disk_with("0\n2\n0 0\n3 1000\n");
         let path = Path::new("/d/c");
         assert_eq!(read_epochs(&disk, path).unwrap(), [(0, 0), (3, 1000)]);
-        write_epochs(&disk, path, &[(5, 7)]).unwrap();
-        assert_eq!(read_epochs(&disk, path).unwrap(), [(5, 7)]);
+        for durably in [false, true] {
+            write_epochs(&disk, path, &[(5, 7)], durably).unwrap();
+            assert_eq!(read_epochs(&disk, path).unwrap(), [(5, 7)]);
+        }
     }
 }

@@ -51,21 +51,25 @@ impl LeaderEpochs {
         Ok(epochs)
     }
 
-    /// Writes the epochs to the partition's checkpoint.
+    /// Writes the epochs to the partition's checkpoint, not durably.
     pub(crate) fn save(&mut self, disk: &dyn Disk) -> Result<(), LogError> {
-        write_epochs(disk, &self.path, &self.entries)?;
+        self.write(disk, false)
+    }
+
+    fn write(&mut self, disk: &dyn Disk, durably: bool) -> Result<(), LogError> {
+        write_epochs(disk, &self.path, &self.entries, durably)?;
         self.saved = Some(self.entries.clone());
         Ok(())
     }
 
-    /// [`LeaderEpochs::save`], unless the checkpoint says the same about all records below `log_end`.
+    /// Writes the epochs durably, unless the checkpoint says the same about all records below `log_end`.
     ///
     /// To replace a file costs a file system a flush, and ten thousand partitions get a new epoch with
     /// every start: one without records need not be remembered, since the next start brings another.
     /// Above the recovery point recovery reads epochs from the batches, so they have to be saved when
     /// that point moves, and not before.
     pub(crate) fn save_below(&mut self, disk: &dyn Disk, log_end: i64) -> Result<(), LogError> {
-        if self.is_saved_below(log_end) { Ok(()) } else { self.save(disk) }
+        if self.is_saved_below(log_end) { Ok(()) } else { self.write(disk, true) }
     }
 
     /// Whether the checkpoint says all there is to know about records below `log_end`.
@@ -78,6 +82,11 @@ impl LeaderEpochs {
     /// Whether there is a checkpoint.
     pub(crate) fn has_file(&self) -> bool {
         self.saved.is_some()
+    }
+
+    /// Whether no epoch is known.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
     }
 
     /// The newest epoch, or -1.

@@ -79,19 +79,27 @@ impl MetaProperties {
     }
 }
 
-/// The topic id of a partition's directory; `None` when it was never written.
+/// The topic id of a partition's directory; `None` when it was never written, or a power failure took what
+/// was: the cluster's metadata knows it too.
 pub(crate) fn read_topic_id(disk: &dyn Disk, dir: &Path) -> Result<Option<Uuid>, LogError> {
     let path = dir.join(PARTITION_METADATA);
-    let Some(text) = read_text(disk, &path)? else { return Ok(None) };
-    let id =
-        text.lines().find_map(|line| line.strip_prefix("topic_id:")).and_then(|id| id.trim().parse().ok());
-    let id: Uuid =
-        id.ok_or_else(|| LogError::BadFile { path: path.clone(), reason: "no valid topic_id".to_owned() })?;
-    Ok((!id.is_zero()).then_some(id))
+    let contents = match read_file(disk, &path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        contents => contents.map_err(LogError::storage("read", &path))?,
+    };
+    let text = String::from_utf8_lossy(&contents);
+    let id = text.lines().find_map(|line| line.strip_prefix("topic_id:"));
+    match id.and_then(|id| id.trim().parse::<Uuid>().ok()) {
+        Some(id) => Ok((!id.is_zero()).then_some(id)),
+        None => {
+            tracing::warn!(path = %path.display(), "no valid topic id, it is written again");
+            Ok(None)
+        }
+    }
 }
 
-/// Writes a partition's topic id. Renamed into place, so it is there whole or not at all; not synced, since
-/// the cluster's metadata knows it too.
+/// Writes a partition's topic id. Renamed into place, so a kill leaves it whole or not at all; not synced,
+/// since that would cost each new partition a flush of the disk.
 pub(crate) fn write_topic_id(disk: &dyn Disk, dir: &Path, id: Uuid) -> Result<(), LogError> {
     let path = dir.join(PARTITION_METADATA);
     let temporary = dir.join("partition.metadata.tmp");
@@ -167,10 +175,15 @@ mod tests {
         {
             assert!(MetaProperties::read(&disk_with(META_PROPERTIES, text), Path::new("/d")).is_err());
         }
-        assert!(
-            read_topic_id(&disk_with(PARTITION_METADATA, "version: 0\ntopic_id: x\n"), Path::new("/d"))
-                .is_err()
-        );
+    }
+
+    #[test]
+    fn a_topic_id_that_is_damaged_counts_as_not_written() {
+        for text in ["", "version: 0\n", "version: 0\ntopic_id: x\n", "version: 0\ntopic_id: 9cnVNxmTQ9a3AGw"]
+        {
+            let disk = disk_with(PARTITION_METADATA, text);
+            assert_eq!(read_topic_id(&disk, Path::new("/d")).unwrap(), None, "{text:?}");
+        }
     }
 
     #[test]

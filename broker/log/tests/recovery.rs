@@ -143,6 +143,17 @@ fn check(dir: &Path, recovery_point: i64, batches: i32, what: &str) {
     assert_eq!(values(&log).len(), expected.len() + RECORDS as usize, "{what}");
 }
 
+/// Epochs below the recovery point are known, which recovery does not read.
+fn check_epochs(dir: &Path, what: &str) {
+    for name in ["leader-epoch-checkpoint", "leader-epoch-checkpoint.tmp"] {
+        let _ = fs::remove_file(dir.join(name));
+    }
+    let log = open(dir, i64::MAX);
+    assert_eq!(log.epoch_at(0), 0, "{what}");
+    assert_eq!(log.end_offset_for_epoch(0).end_offset, i64::from(10 * RECORDS), "{what}");
+    assert_eq!(log.end_offset_for_epoch(1).end_offset, i64::from(20 * RECORDS), "{what}");
+}
+
 #[test]
 fn a_log_cut_at_any_byte_of_its_last_batches() {
     let killed = Killed::new();
@@ -211,6 +222,9 @@ fn indexes_snapshots_and_checkpoints_that_are_damaged_or_gone_are_made_again() {
                 }
             }
             check(&dir, 0, BATCHES, &format!("{kind} {damage}, recovered from the start"));
+            if kind == "leader-epoch-checkpoint" {
+                check_epochs(&dir, &format!("{kind} {damage}"));
+            }
         }
     }
 }

@@ -52,7 +52,7 @@ pub(super) struct Opening<'a> {
     /// Names in the directory.
     pub(super) names: Vec<String>,
     pub(super) segments: Vec<Arc<Segment>>,
-    epochs: LeaderEpochs,
+    pub(super) epochs: LeaderEpochs,
     end_offset: i64,
     /// The directory was made just now.
     is_new: bool,
@@ -101,6 +101,7 @@ impl Opening<'_> {
     fn load(&mut self) -> Result<Restored, LogError> {
         self.tidy()?;
         self.find_segments()?;
+        self.rebuild_epochs_if_lost();
         let snapshots = snapshot_offsets(self.names.iter().map(String::as_str));
         if self.segments.is_empty() {
             return self.begin_at(self.params.log_start_offset.max(0), &snapshots);

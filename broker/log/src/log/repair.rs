@@ -121,4 +121,26 @@ impl Opening<'_> {
         segment.release();
         Ok(())
     }
+
+    /// A log with records has epochs. Where the checkpoint is gone or damaged, the batches tell them: those
+    /// below the recovery point too, which recovery does not look at.
+    pub(super) fn rebuild_epochs_if_lost(&mut self) {
+        if !self.epochs.is_empty() || self.segments.iter().all(|segment| segment.size_bytes() == 0) {
+            return;
+        }
+        tracing::info!(partition = %self.params.partition, "leader epochs are lost, reading them from the log");
+        for segment in &self.segments {
+            let Ok(mut scan) = Scan::new(segment.log_file(), 0, segment.size_bytes(), FULL_WINDOW_BYTES)
+            else {
+                continue;
+            };
+            // What cannot be read is recovery's to judge.
+            while let Ok(Some((_, header))) = scan.next_header() {
+                if header.leader_epoch > self.epochs.latest() {
+                    self.epochs.assign(header.leader_epoch, header.base_offset);
+                }
+            }
+            segment.release();
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! Data directories through starts, stops, deletions and failures.
 
+mod stops;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
