@@ -133,6 +133,8 @@ impl Checker {
                 );
             }
         }
+        // The validators keep no order.
+        findings.sort();
         findings
     }
 }

@@ -95,20 +95,20 @@ fn the_rules_of_each_kind() {
         &all.concat(),
         "",
         expect![[r#"
-        m.yaml#1 Topic shop/reserved spec.topicName: this name is reserved
-        m.yaml#2 Topic shop/autoscaled spec.autoscaling: at least one of bytesInPerPartition and lagPerPartition is needed
-        m.yaml#3 Topic shop/bounds spec.autoscaling: autoscaling.maxPartitions must not be below partitions
-        m.yaml#4 ConsumerGroup shop/readers spec.autoscaling.maxReplicas: maxReplicas must not be below minReplicas
-        m.yaml#4 ConsumerGroup shop/readers spec.maxLag: at least one of records and seconds is needed
-        m.yaml#4 ConsumerGroup shop/readers spec.offsetReset.to: exactly one of position, timestamp, offset and shiftBy is needed
-        m.yaml#5 BrokerCluster shop/main spec.config: the operator itself sets node.id, broker.id, cluster.id, process.roles, the listeners, the log directories, http.listen and broker.rack
-        m.yaml#5 BrokerCluster shop/main spec.storage.size: a quantity is needed, such as 10Gi
-        m.yaml#5 BrokerCluster shop/main spec.listeners[0]: a listener of type NodePort needs advertisedHost: a name or address of the nodes that clients can reach
-        m.yaml#5 BrokerCluster shop/main spec.listeners[0].name: this name is reserved
-        m.yaml#5 BrokerCluster shop/main spec.listeners[0].port: 9092, 9093 and 9644 are taken
-        m.yaml#5 BrokerCluster shop/main spec.podTemplate.env[0].name: settings of the broker belong into spec.config
-        m.yaml#5 BrokerCluster shop/main spec.replicas: this release runs one broker in each cluster; several come with replication
-    "#]],
+            m.yaml#1 Topic shop/reserved spec.topicName: this name is reserved
+            m.yaml#2 Topic shop/autoscaled spec.autoscaling: at least one of bytesInPerPartition and lagPerPartition is needed
+            m.yaml#3 Topic shop/bounds spec.autoscaling: autoscaling.maxPartitions must not be below partitions
+            m.yaml#4 ConsumerGroup shop/readers spec.autoscaling.maxReplicas: maxReplicas must not be below minReplicas
+            m.yaml#4 ConsumerGroup shop/readers spec.maxLag: at least one of records and seconds is needed
+            m.yaml#4 ConsumerGroup shop/readers spec.offsetReset.to: exactly one of position, timestamp, offset and shiftBy is needed
+            m.yaml#5 BrokerCluster shop/main spec.config: the operator itself sets node.id, broker.id, cluster.id, process.roles, the listeners, the log directories, http.listen and broker.rack
+            m.yaml#5 BrokerCluster shop/main spec.listeners[0]: a listener of type NodePort needs advertisedHost: a name or address of the nodes that clients can reach
+            m.yaml#5 BrokerCluster shop/main spec.listeners[0].name: this name is reserved
+            m.yaml#5 BrokerCluster shop/main spec.listeners[0].port: 9092, 9093 and 9644 are taken
+            m.yaml#5 BrokerCluster shop/main spec.podTemplate.env[0].name: settings of the broker belong into spec.config
+            m.yaml#5 BrokerCluster shop/main spec.replicas: this release runs one broker in each cluster; several come with replication
+            m.yaml#5 BrokerCluster shop/main spec.storage.size: a quantity is needed, such as 10Gi
+        "#]],
     );
 }
 
@@ -128,13 +128,13 @@ fn the_rules_about_changes() {
         &after.concat(),
         &before.concat(),
         expect![[r#"
-        m.yaml#1 Topic shop/orders : the topic's name cannot change: make a new Topic instead
-        m.yaml#1 Topic shop/orders spec.partitions: partitions can be added, not removed: make a new topic with fewer and move its readers and writers
-        m.yaml#1 Topic shop/orders spec.clusterRef: clusterRef cannot change: make a new Topic instead
-        m.yaml#2 ConsumerGroup shop/readers : the group's id cannot change: make a new ConsumerGroup instead
-        m.yaml#3 BrokerCluster shop/main spec.storage.className: the storage class cannot change: make a new BrokerCluster instead
-        m.yaml#3 BrokerCluster shop/main spec.storage.size: volumes can grow, not shrink
-    "#]],
+            m.yaml#1 Topic shop/orders : the topic's name cannot change: make a new Topic instead
+            m.yaml#1 Topic shop/orders spec.clusterRef: clusterRef cannot change: make a new Topic instead
+            m.yaml#1 Topic shop/orders spec.partitions: partitions can be added, not removed: make a new topic with fewer and move its readers and writers
+            m.yaml#2 ConsumerGroup shop/readers : the group's id cannot change: make a new ConsumerGroup instead
+            m.yaml#3 BrokerCluster shop/main spec.storage.className: the storage class cannot change: make a new BrokerCluster instead
+            m.yaml#3 BrokerCluster shop/main spec.storage.size: volumes can grow, not shrink
+        "#]],
     );
     let grown =
         [topic("orders", "partitions: 8, topicName: o"), cluster("storage: {size: 20Gi, className: fast}")];
