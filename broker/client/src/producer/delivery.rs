@@ -69,6 +69,7 @@ impl Fate {
         true
     }
 
+    #[cfg(test)]
     pub(super) fn is_open(&self) -> bool {
         matches!(*self.state.lock(), State::Open(_))
     }

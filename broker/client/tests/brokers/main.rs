@@ -2,6 +2,7 @@
 //! run against both; each has topics and groups of its own, so they run side by side on one broker.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod consuming;
 mod producing;
 mod support;
 
@@ -24,6 +25,17 @@ const SCENARIOS: &[support::Scenario] = &[
     ("producing::without_acks_nothing_is_known", |at| Box::pin(producing::without_acks_nothing_is_known(at))),
     ("producing::partitions_that_come_later_are_used", |at| {
         Box::pin(producing::partitions_that_come_later_are_used(at))
+    }),
+    ("consuming::records_come_in_order_and_once", |at| {
+        Box::pin(consuming::records_come_in_order_and_once(at))
+    }),
+    ("consuming::positions_go_where_they_are_sent", |at| {
+        Box::pin(consuming::positions_go_where_they_are_sent(at))
+    }),
+    ("consuming::resets_follow_the_setting", |at| Box::pin(consuming::resets_follow_the_setting(at))),
+    ("consuming::a_lone_consumer_commits", |at| Box::pin(consuming::a_lone_consumer_commits(at))),
+    ("consuming::cut_connections_lose_nothing_that_is_read", |at| {
+        Box::pin(consuming::cut_connections_lose_nothing_that_is_read(at))
     }),
 ];
 

@@ -220,6 +220,12 @@ impl Records {
         Self { body, position: 0, left }
     }
 
+    /// The whole body, records that were walked already included.
+    #[must_use]
+    pub fn into_body(self) -> Body {
+        self.body
+    }
+
     fn own(&self, record: &RecordRef<'_>) -> Record {
         let own = |slice: &[u8]| self.body.data.slice_ref(slice);
         Record {
