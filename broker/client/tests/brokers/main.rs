@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod consuming;
+mod groups;
 mod producing;
 mod support;
 
@@ -37,6 +38,17 @@ const SCENARIOS: &[support::Scenario] = &[
     ("consuming::cut_connections_lose_nothing_that_is_read", |at| {
         Box::pin(consuming::cut_connections_lose_nothing_that_is_read(at))
     }),
+    ("groups::members_share_and_take_over", |at| Box::pin(groups::members_share_and_take_over(at))),
+    ("groups::cooperative_members_keep_what_stays", |at| {
+        Box::pin(groups::cooperative_members_keep_what_stays(at))
+    }),
+    ("groups::what_comes_later_is_read_too", |at| Box::pin(groups::what_comes_later_is_read_too(at))),
+    ("groups::a_static_member_comes_back", |at| Box::pin(groups::a_static_member_comes_back(at))),
+    ("groups::who_does_not_poll_is_out", |at| Box::pin(groups::who_does_not_poll_is_out(at))),
+    ("groups::cut_connections_do_not_cost_membership", |at| {
+        Box::pin(groups::cut_connections_do_not_cost_membership(at))
+    }),
+    ("groups::a_crowd_settles", |at| Box::pin(groups::a_crowd_settles(at))),
 ];
 
 #[test]
