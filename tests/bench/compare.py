@@ -33,6 +33,7 @@ LIBS = Path(os.environ.get("MILLRACE_KAFKA_LIBS") or ROOT / "target/tests-cache/
 TICK_US = 1_000_000 / os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 BROKER_CPU, LOAD_CPU = ("0", "1") if (os.cpu_count() or 1) > 1 else ("0", "0")
+STEP = 2000
 BEGIN, END = "<!-- figures:begin -->", "<!-- figures:end -->"
 
 # name, record bytes, share of --records, records a second, properties of the producer
@@ -143,8 +144,11 @@ def consume(broker, topic, count):
 
 
 def create(broker, topic, partitions):
+    """Creates a topic, in steps that a busy disk takes within the tools' timeout."""
     where = ["--bootstrap-server", broker.bootstrap, "--topic", topic]
-    tool("kafka-topics", *where, "--create", "--partitions", str(partitions), "--replication-factor", "1")
+    tool("kafka-topics", *where, "--create", "--partitions", str(min(partitions, STEP)), "--replication-factor", "1")
+    for count in range(2 * STEP, partitions + STEP, STEP):
+        tool("kafka-topics", *where, "--alter", "--partitions", str(min(count, partitions)))
 
 
 def measure_load(broker, records):

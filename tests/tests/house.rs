@@ -135,8 +135,8 @@ fn nothing_is_left_to_do() {
 #[test]
 fn the_release_binary_is_small_and_stripped() {
     let binary = places::millrace();
-    if !binary.components().any(|part| part.as_os_str() == "release") {
-        places::left_out("binary-size", "no release binary; MILLRACE_BIN names one under `make test`");
+    if std::env::var_os("MILLRACE_BIN").is_none() {
+        places::left_out("binary-size", "MILLRACE_BIN does not name the release binary, as `make test` does");
         return;
     }
     let bytes = std::fs::read(&binary).unwrap();
