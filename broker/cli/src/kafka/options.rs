@@ -332,6 +332,7 @@ mod tests {
         assert_eq!(options.long("timeout"), Ok(Some(5000)));
         assert_eq!(options.given("timeout"), Ok(None));
         assert_eq!(parse("--delete-config a,b").unwrap().values("delete-config"), ["a", "b"]);
+        assert_eq!(parse("--topic= a").unwrap().values("topic"), [""]);
     }
 
     #[test]

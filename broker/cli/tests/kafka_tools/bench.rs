@@ -112,14 +112,29 @@ impl Bench {
                 bench.run_ours(step.tool, &step.arguments, &step.stdin)
             });
             for ((step, expected), found) in steps.iter().zip(expected).zip(found) {
-                if std::env::var_os("MILLRACE_TOOLS_SHOW").is_some() {
-                    println!("{name}$ {}\n{found}", step.line);
-                }
-                if expected != found {
-                    let line = &step.line;
-                    differences.push(format!("{name}$ {line}\n{}", difference(&expected, &found)));
-                }
+                judge(name, step, &expected, &found, &mut differences);
             }
+        }
+        assert!(differences.is_empty(), "{} commands differ\n{}", differences.len(), differences.join("\n"));
+    }
+
+    /// Prepares something on each broker, and runs the script with both on the very same.
+    pub(crate) fn compare_in_place<T>(
+        &mut self,
+        prepare: impl AsyncFn(&str) -> T,
+        script: impl Fn(&T) -> String,
+        tidy: impl AsyncFn(T),
+    ) {
+        let mut differences = Vec::new();
+        for (name, address) in self.brokers() {
+            self.runtime.block_on(clean(&admin(&address)));
+            let prepared = self.runtime.block_on(prepare(&address));
+            for step in parse(&script(&prepared), &address, "") {
+                let expected = self.oracle.run(step.tool, &step.arguments, &step.stdin).comparable();
+                let found = self.run_ours(step.tool, &step.arguments, &step.stdin).comparable();
+                judge(name, &step, &expected, &found, &mut differences);
+            }
+            self.runtime.block_on(tidy(prepared));
         }
         assert!(differences.is_empty(), "{} commands differ\n{}", differences.len(), differences.join("\n"));
     }
@@ -149,6 +164,17 @@ impl Bench {
         let run = async { tokio::time::timeout(DEADLINE, run_tool(tool, arguments, &mut io)).await };
         let status = self.runtime.block_on(run).unwrap_or_else(|_| panic!("{arguments:?} does not end"));
         Answer { status: i32::from(status), out: captured.out(), err: captured.err() }
+    }
+}
+
+/// Notes a difference. With `MILLRACE_TOOLS_SHOW`, every answer is printed, for whoever writes scripts.
+fn judge(name: &str, step: &Step, expected: &Answer, found: &Answer, differences: &mut Vec<String>) {
+    let line = &step.line;
+    if std::env::var_os("MILLRACE_TOOLS_SHOW").is_some() {
+        println!("{name}$ {line}\n{found}");
+    }
+    if expected != found {
+        differences.push(format!("{name}$ {line}\n{}", difference(expected, found)));
     }
 }
 

@@ -8,8 +8,12 @@ mod oracle;
 mod script;
 
 mod configs;
+mod console_consumer;
 mod console_producer;
 mod groups;
+mod interrupt;
+mod members;
 mod offsets;
 mod perf;
 mod topics;
+mod unreachable;

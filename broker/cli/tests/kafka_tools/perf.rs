@@ -61,3 +61,45 @@ fn what_kafka_producer_perf_test_refuses() {
         );
     });
 }
+
+#[test]
+fn records_are_consumed_and_counted() {
+    with_bench(|bench| {
+        bench.compare(
+            &[("consumer.properties", "client.id=me\n")],
+            "
+            kafka-topics --create --topic t
+            alone kafka-producer-perf-test --topic t --num-records 2000 --record-size 100 --throughput -1 --producer-props bootstrap.servers={bootstrap}
+            kafka-consumer-perf-test --topic t --messages 2000
+            kafka-consumer-perf-test --topic t --messages 1000 --group g --hide-header --consumer.config {files}/consumer.properties
+            kafka-consumer-perf-test --topic t --messages 3000 --timeout 1000
+            kafka-consumer-perf-test --topic t --messages 1 --from-latest --timeout 1000
+            kafka-consumer-perf-test --topic t --messages 2000 --show-detailed-stats
+            kafka-consumer-perf-test --topic t --messages 2000 --date-format yyyy
+            ",
+        );
+    });
+}
+
+#[test]
+fn what_kafka_consumer_perf_test_refuses() {
+    with_bench(|bench| {
+        bench.compare(
+            &[],
+            "
+            alone kafka-consumer-perf-test
+            alone kafka-consumer-perf-test --help
+            alone kafka-consumer-perf-test --version
+            alone kafka-consumer-perf-test --nonsense
+            alone kafka-consumer-perf-test --topic t --messages 1
+            kafka-consumer-perf-test --topic t
+            kafka-consumer-perf-test --messages 1
+            kafka-consumer-perf-test --topic t --messages x
+            kafka-consumer-perf-test --topic t --messages 1 --reporting-interval 0
+            kafka-consumer-perf-test --topic t --messages 1 --fetch-size x
+            kafka-consumer-perf-test --topic t --messages 1 --consumer.config {files}/missing
+            alone kafka-consumer-perf-test --topic t --messages 1 --bootstrap-server nonsense
+            ",
+        );
+    });
+}

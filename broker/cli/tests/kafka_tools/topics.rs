@@ -93,6 +93,9 @@ fn what_kafka_topics_refuses() {
             kafka-topics --list --partitions 1
             kafka-topics --list --replication-factor 1
             kafka-topics --list --config a=b
+            kafka-topics --list --topic=
+            kafka-topics --list --topic= t
+            kafka-topics --list=yes
             kafka-topics --list --topic 'a('
             kafka-topics --describe --topic 'a['
             kafka-topics --alter --topic t
