@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use millrace_protocol::messages::find_coordinator::{FindCoordinatorRequest, FindCoordinatorResponse};
-use millrace_protocol::messages::metadata::{MetadataRequest, MetadataRequestTopic};
+use millrace_protocol::messages::metadata::{MetadataRequest, MetadataRequestTopic, MetadataResponse};
 use millrace_protocol::{ApiKey, ErrorCode, Request};
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -316,19 +316,29 @@ impl Client {
         &self,
         scope: &TopicScope,
         create: bool,
-        suffices: impl Fn(&ClusterView) -> bool,
+        suffices: impl Fn(&ClusterView) -> bool + Send + 'static,
     ) -> Result<Arc<ClusterView>, ClientError> {
-        let _one_at_a_time = self.inner.refreshing.lock().await;
-        let known = self.cluster();
-        if suffices(&known) {
-            return Ok(known);
-        }
-        let response = self.ask_any(|version| metadata_request(scope, create, version)).await?;
-        ClientError::check(ApiKey::Metadata, response.error_code, "metadata")?;
+        let (client, scope) = (self.clone(), scope.clone());
+        // In a task of its own: a caller that stops polling must not keep others from their turn.
+        let refreshing = tokio::spawn(async move {
+            let _one_at_a_time = client.inner.refreshing.lock().await;
+            let known = client.cluster();
+            if suffices(&known) {
+                return Ok(known);
+            }
+            let response = client.ask_any(|version| metadata_request(&scope, create, version)).await?;
+            ClientError::check(ApiKey::Metadata, response.error_code, "metadata")?;
+            Ok(client.learn(response, &scope))
+        });
+        refreshing.await.unwrap_or(Err(ClientError::Closed))
+    }
+
+    /// Takes over what a broker says of the cluster.
+    fn learn(&self, response: MetadataResponse, scope: &TopicScope) -> Arc<ClusterView> {
         let view = Arc::new(self.cluster().updated(response, scope));
         self.inner.pool.retain_nodes(|id| view.brokers.contains_key(&id));
         self.inner.cluster.send_replace(Arc::clone(&view));
-        Ok(view)
+        view
     }
 
     /// Forgets topics that nobody uses any more.

@@ -43,19 +43,28 @@ struct Slot {
     not_before: Option<Instant>,
 }
 
+type SharedSlot = Arc<tokio::sync::Mutex<Slot>>;
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Pool {
+    maker: Arc<Maker>,
+    slots: Mutex<HashMap<(Peer, Lane), SharedSlot>>,
+}
+
+/// What makes connections.
+#[derive(Debug)]
+struct Maker {
     config: Arc<ClientConfig>,
     client_id: Arc<str>,
-    slots: Mutex<HashMap<(Peer, Lane), Arc<tokio::sync::Mutex<Slot>>>>,
     closed: AtomicBool,
 }
 
 impl Pool {
     pub(crate) fn new(config: Arc<ClientConfig>) -> Self {
         let client_id = Arc::from(config.client_id.as_str());
-        Self { config, client_id, slots: Mutex::new(HashMap::new()), closed: AtomicBool::new(false) }
+        let maker = Arc::new(Maker { config, client_id, closed: AtomicBool::new(false) });
+        Self { maker, slots: Mutex::new(HashMap::new()) }
     }
 
     /// The connection to `peer`, made if there is none. Waits out the back-off after failures.
@@ -66,29 +75,14 @@ impl Pool {
         node: &NodeAddress,
     ) -> Result<Arc<Connection>, ClientError> {
         let slot = self.slot(peer, lane)?;
-        let mut slot = slot.lock().await;
-        if let Some(connection) = self.reusable(&slot, node) {
+        if let Ok(slot) = slot.try_lock()
+            && let Some(connection) = self.maker.reusable(&slot, node)
+        {
             return Ok(connection);
         }
-        slot.connection = None;
-        if let Some(not_before) = slot.not_before {
-            tokio::time::sleep_until(not_before).await;
-        }
-        match Connection::open(node.clone(), &self.settings(slot.failures)).await {
-            Ok(connection) => {
-                let connection = Arc::new(connection);
-                *slot = Slot { connection: Some(Arc::clone(&connection)), ..Slot::default() };
-                if self.closed.load(Ordering::Acquire) {
-                    return Err(ClientError::Closed);
-                }
-                Ok(connection)
-            }
-            Err(error) => {
-                slot.failures = slot.failures.saturating_add(1);
-                slot.not_before = Some(Instant::now() + self.config.reconnect.wait_jittered(slot.failures));
-                Err(error)
-            }
-        }
+        // In a task of its own: a caller that stops polling must not keep the slot from others.
+        let making = tokio::spawn(Arc::clone(&self.maker).make(slot, node.clone()));
+        making.await.unwrap_or(Err(ClientError::Closed))
     }
 
     /// Whether a connection to `peer` is open, or may be tried without waiting.
@@ -113,15 +107,48 @@ impl Pool {
 
     /// Closes everything; later calls fail.
     pub(crate) fn close(&self) {
-        self.closed.store(true, Ordering::Release);
+        self.maker.closed.store(true, Ordering::Release);
         self.slots.lock().clear();
     }
 
-    fn slot(&self, peer: Peer, lane: Lane) -> Result<Arc<tokio::sync::Mutex<Slot>>, ClientError> {
-        if self.closed.load(Ordering::Acquire) {
+    fn slot(&self, peer: Peer, lane: Lane) -> Result<SharedSlot, ClientError> {
+        if self.maker.closed.load(Ordering::Acquire) {
             return Err(ClientError::Closed);
         }
         Ok(Arc::clone(self.slots.lock().entry((peer, lane)).or_default()))
+    }
+}
+
+impl Maker {
+    async fn make(
+        self: Arc<Self>,
+        slot: SharedSlot,
+        node: NodeAddress,
+    ) -> Result<Arc<Connection>, ClientError> {
+        let mut slot = slot.lock().await;
+        if let Some(connection) = self.reusable(&slot, &node) {
+            return Ok(connection);
+        }
+        slot.connection = None;
+        if let Some(not_before) = slot.not_before {
+            tokio::time::sleep_until(not_before).await;
+        }
+        match Connection::open(node, &self.settings(slot.failures)).await {
+            Ok(connection) => {
+                let connection = Arc::new(connection);
+                *slot = Slot { connection: Some(Arc::clone(&connection)), ..Slot::default() };
+                if self.closed.load(Ordering::Acquire) {
+                    slot.connection = None;
+                    return Err(ClientError::Closed);
+                }
+                Ok(connection)
+            }
+            Err(error) => {
+                slot.failures = slot.failures.saturating_add(1);
+                slot.not_before = Some(Instant::now() + self.config.reconnect.wait_jittered(slot.failures));
+                Err(error)
+            }
+        }
     }
 
     fn reusable(&self, slot: &Slot, node: &NodeAddress) -> Option<Arc<Connection>> {

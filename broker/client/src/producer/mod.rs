@@ -198,7 +198,7 @@ impl Producer {
                 "Invalid partition: {partition}. Partition number should always be non-negative or null."
             )));
         }
-        let serves = |view: &TopicView| view.partitions.iter().any(|one| one.partition == partition);
+        let serves = move |view: &TopicView| view.partitions.iter().any(|one| one.partition == partition);
         let what = match wanted.partition {
             None => format!("finding topic {topic}"),
             Some(partition) => format!("finding partition {partition} of topic {topic}"),
@@ -207,7 +207,8 @@ impl Producer {
         let mut retry = Retry::new(Arc::new(self.config.client.clone()), &what, within);
         loop {
             let scope = TopicScope::Named(vec![topic.to_owned()]);
-            let suffices = |view: &ClusterView| view.topic(topic).is_some_and(|one| serves(one));
+            let name = topic.to_owned();
+            let suffices = move |view: &ClusterView| view.topic(&name).is_some_and(|one| serves(one));
             let asked = retry.attempt(self.client.refresh_unless(&scope, true, suffices)).await?;
             let error = match asked {
                 Ok(cluster) => match cluster.topic(topic) {

@@ -2,6 +2,7 @@
 //! run against both; each has topics and groups of its own, so they run side by side on one broker.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod clients;
 mod consuming;
 mod groups;
 mod producing;
@@ -11,6 +12,10 @@ use support::{Cluster, run_all};
 
 /// Every scenario that needs nothing but a broker.
 const SCENARIOS: &[support::Scenario] = &[
+    ("clients::a_call_that_rests_holds_up_nobody", |at| {
+        Box::pin(clients::a_call_that_rests_holds_up_nobody(at))
+    }),
+    ("clients::failures_are_told_apart", |at| Box::pin(clients::failures_are_told_apart(at))),
     ("producing::records_arrive_as_they_were_sent", |at| {
         Box::pin(producing::records_arrive_as_they_were_sent(at))
     }),
