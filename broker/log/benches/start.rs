@@ -1,4 +1,5 @@
-//! Starting with many partitions after a clean stop. The target is 10,000 partitions in 2 s.
+//! Starting with many partitions, after a clean stop and after a kill. The target is 10,000 partitions in 2 s
+//! after a clean stop.
 
 #![allow(clippy::unwrap_used, reason = "a benchmark that fails has nothing to report")]
 
@@ -61,21 +62,23 @@ fn start(c: &mut Criterion) {
     drop(logs);
     let mut group = c.benchmark_group("10000 partitions");
     group.sample_size(10);
-    let mut measure = |name: &str| {
-        group.bench_function(format!("{name}/start"), |b| {
+    let mut measure = |name: &str, stops_cleanly: bool| {
+        group.bench_function(name, |b| {
             b.iter_batched(
                 || (),
                 |()| {
                     let logs = open(dir.path());
                     create_all(&logs, &wanted);
-                    logs.close().unwrap();
+                    if stops_cleanly {
+                        logs.close().unwrap();
+                    }
                     logs
                 },
                 BatchSize::PerIteration,
             );
         });
     };
-    measure("empty");
+    measure("start and stop, empty", true);
     let logs = open(dir.path());
     create_all(&logs, &wanted);
     for log in logs.logs() {
@@ -85,7 +88,8 @@ fn start(c: &mut Criterion) {
     }
     logs.close().unwrap();
     drop(logs);
-    measure("with records of an idempotent producer");
+    measure("start and stop, with records of an idempotent producer", true);
+    measure("start after a kill, with records of an idempotent producer", false);
     group.finish();
 }
 

@@ -193,6 +193,14 @@ impl LogFile {
         Ok(())
     }
 
+    /// Says that the file is in another directory now, under the same name.
+    pub(crate) fn relocate(&self, dir: &Path) {
+        let mut slot = self.slot.lock();
+        if let Some(name) = slot.path.file_name() {
+            slot.path = dir.join(name).into();
+        }
+    }
+
     /// Length of the file; 0 when it does not exist.
     pub(crate) fn len(&self) -> Result<u64, LogError> {
         let path = self.path();

@@ -357,6 +357,13 @@ impl Segment {
             .try_for_each(|(kind, file)| file.rename(&segment_file(dir, self.base_offset, kind, to)))
     }
 
+    /// Says that the files are in another directory now.
+    pub(crate) fn relocate(&self, dir: &Path) {
+        for file in [&self.log, self.index.file(), self.time_index.file()] {
+            file.relocate(dir);
+        }
+    }
+
     /// Gives back memory that only speeds up lookups.
     pub(crate) fn forget_lookups(&self) {
         self.index.release();

@@ -1,5 +1,8 @@
 //! The end of a log's life in this process: a clean close, or deletion.
 
+use std::path::Path;
+use std::sync::Arc;
+
 use super::Log;
 use crate::LogError;
 
@@ -16,28 +19,35 @@ impl Log {
         match &writer.stopped {
             Some(LogError::Closed) => return Ok(()),
             Some(error) => return Err(error.clone()),
-            None => {}
+            None => writer.stopped = Some(LogError::Closed),
         }
-        writer.stopped = Some(LogError::Closed);
-        let dirty = self.gate.recovery_point() < writer.end_offset;
+        drop(writer);
+        self.settle_files().inspect_err(|error| {
+            self.writer.lock().stopped = Some(LogError::Offline(error.to_string()));
+        })?;
+        self.release();
+        Ok(())
+    }
+
+    fn settle_files(&self) -> Result<(), LogError> {
+        let mut writer = self.writer.lock();
+        let (active, end_offset) = (Arc::clone(&writer.active), writer.end_offset);
+        let dirty = self.gate.recovery_point() < end_offset;
         if dirty {
-            writer.active.seal()?;
+            active.seal()?;
         }
         // A log whose producers were never idempotent needs no snapshot; one with an old snapshot does, or
         // the old one would be taken for the truth.
-        let stale = writer.snapshot_offset < writer.end_offset;
+        let stale = writer.snapshot_offset < end_offset;
         if stale && (writer.producers.len() > 0 || writer.snapshot_offset >= 0) {
-            let end_offset = writer.end_offset;
             self.take_snapshot(&mut writer, end_offset)?;
         }
-        let end_offset = writer.end_offset;
         drop(writer);
         if dirty {
-            self.flush(i64::MAX)?;
+            self.flush_to(i64::MAX)?;
+            active.sync_indexes()?;
         }
-        self.save_epochs(end_offset)?;
-        self.release();
-        Ok(())
+        self.save_epochs(end_offset)
     }
 
     /// Stops the log for good before its directory is deleted. Appends get [`LogError::Closed`].
@@ -45,6 +55,13 @@ impl Log {
         let _upkeep = self.upkeep.enter();
         self.writer.lock().stopped = Some(LogError::Closed);
         self.release();
+    }
+
+    /// Says that the files of an abandoned log have gone to another directory, so that who still reads them
+    /// does not meet those of a new log in the old one.
+    pub(crate) fn relocate(&self, dir: &Path) {
+        let segments = self.view.read().segments.clone();
+        segments.iter().for_each(|segment| segment.relocate(dir));
     }
 
     fn release(&self) {

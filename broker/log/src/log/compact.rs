@@ -60,7 +60,7 @@ impl Log {
     /// [`LogError::Storage`].
     pub fn cleanable(&self, now_ms: i64) -> Result<Option<Cleanable>, LogError> {
         let config = self.config();
-        let Some(_upkeep) = self.upkeep.try_enter().filter(|_| config.retention.policy.compact) else {
+        let Some(_upkeep) = self.enter_upkeep().filter(|_| config.retention.policy.compact) else {
             return Ok(None);
         };
         let (segments, start_offset, end_offset) = {
@@ -112,7 +112,7 @@ impl Log {
         map: &mut OffsetMap,
         now_ms: i64,
     ) -> Result<Cleaned, LogError> {
-        let Some(mut upkeep) = self.upkeep.try_enter() else {
+        let Some(mut upkeep) = self.enter_upkeep() else {
             return Ok(Cleaned { incomplete: true, cleaned_to: cleanable.first_dirty, ..Cleaned::default() });
         };
         let config = self.config();
@@ -138,7 +138,9 @@ impl Log {
             cleaned.bytes_before += group.iter().map(|segment| segment.size_bytes()).sum::<u64>();
             cleaned.bytes_after += result.size_bytes();
             let due_ms = now_ms.saturating_add(config.retention.file_delete_delay_ms);
-            self.swap_in(&mut upkeep.trash, group, result, due_ms)?;
+            self.swap_in(&mut upkeep.trash, group, result, due_ms)
+                // Names and view may differ now: a start puts them right.
+                .inspect_err(|error| Self::stop(&mut self.writer.lock(), error))?;
         }
         cleaned.cleaned_to = if cleaned.incomplete { cleaned_to } else { cleanable.end };
         self.upkeep.set_cleaned_to(cleaned.cleaned_to);

@@ -57,7 +57,15 @@ impl Log {
     ///
     /// # Errors
     /// [`LogError::Storage`]. What a failed sync left behind is unknown, so the log goes offline.
+    /// [`LogError::Closed`].
     pub fn flush(&self, up_to: i64) -> Result<i64, LogError> {
+        if let Some(closed @ LogError::Closed) = self.stopped() {
+            return Err(closed);
+        }
+        self.flush_to(up_to)
+    }
+
+    pub(super) fn flush_to(&self, up_to: i64) -> Result<i64, LogError> {
         let up_to = up_to.min(self.end_offset());
         let mut busy = self.gate.busy.lock();
         loop {

@@ -63,7 +63,7 @@ impl Log {
     /// # Errors
     /// [`LogError::Storage`].
     pub fn apply_retention(&self, now_ms: i64) -> Result<Trimmed, LogError> {
-        let Some(mut upkeep) = self.upkeep.try_enter() else { return Ok(Trimmed::default()) };
+        let Some(mut upkeep) = self.enter_upkeep() else { return Ok(Trimmed::default()) };
         let config = self.config();
         let retention = &config.retention;
         let (segments, mut start_offset, end_offset) = {
@@ -152,7 +152,7 @@ impl Log {
     /// # Errors
     /// [`LogError::Storage`]; what is left is tried again next time.
     pub fn empty_trash(&self, now_ms: i64) -> Result<usize, LogError> {
-        let Some(mut upkeep) = self.upkeep.try_enter() else { return Ok(0) };
+        let Some(mut upkeep) = self.enter_upkeep() else { return Ok(0) };
         let mut removed = 0;
         while let Some(at) = upkeep.trash.iter().position(|&(_, due_ms)| due_ms <= now_ms) {
             let (base_offset, _) = upkeep.trash[at];

@@ -52,8 +52,8 @@ impl UpkeepRoom {
         guard
     }
 
-    /// For background work: `None` when somebody is inside.
-    pub(super) fn try_enter(&self) -> Option<MutexGuard<'_, Upkeep>> {
+    /// `None` when somebody is inside.
+    fn try_enter(&self) -> Option<MutexGuard<'_, Upkeep>> {
         self.upkeep.try_lock()
     }
 
@@ -64,6 +64,13 @@ impl UpkeepRoom {
 }
 
 impl Log {
+    /// For background work: `None` when somebody is inside, and once the log takes no more appends: then
+    /// its files are another's, or in doubt.
+    pub(super) fn enter_upkeep(&self) -> Option<MutexGuard<'_, Upkeep>> {
+        let guard = self.upkeep.try_enter()?;
+        self.writer.lock().stopped.is_none().then_some(guard)
+    }
+
     /// Gives back the memory of a log that rests: one whose end is where it was at the last call. What the
     /// indexes have in memory is written. To be called now and then, minutes apart.
     ///

@@ -1,7 +1,7 @@
 //! The offset checkpoints of a data directory: read once at the start, written when they changed. What is
 //! known of partitions that nobody asked for is kept.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use super::LogManager;
@@ -65,12 +65,12 @@ pub(super) struct Checkpoints {
     /// What each file holds, as a hash of its entries; `None` until it was written.
     written: [Option<u64>; 4],
     /// Deleted since their entries were last written: a new partition of the same name must not meet them.
-    gone: Vec<TopicPartition>,
+    gone: HashSet<TopicPartition>,
 }
 
 impl Checkpoints {
     pub(super) fn new(known: HashMap<TopicPartition, Known>) -> Self {
-        Self { known, written: [None; 4], gone: Vec::new() }
+        Self { known, written: [None; 4], gone: HashSet::new() }
     }
 
     pub(super) fn known(&self, partition: &TopicPartition) -> Known {
@@ -84,7 +84,7 @@ impl Checkpoints {
 
     pub(super) fn note_gone(&mut self, partition: &TopicPartition) {
         self.known.remove(partition);
-        self.gone.push(partition.clone());
+        self.gone.insert(partition.clone());
     }
 
     pub(super) fn is_gone(&self, partition: &TopicPartition) -> bool {

@@ -7,7 +7,7 @@ use millrace_protocol::Uuid;
 use super::checkpoints::Kind;
 use super::{LogManager, Slot, Slots, WantedLog, parallel};
 use crate::config::LogConfig;
-use crate::identity::{random_id, read_topic_id};
+use crate::identity::random_id;
 use crate::{Log, LogError, OpenLog, TopicPartition};
 
 impl LogManager {
@@ -29,7 +29,8 @@ impl LogManager {
             Claim::Open(log) => return check_topic_id(log, topic_id),
             Claim::Taken { directory, was_there } => (directory, was_there),
         };
-        let opened = self.open_log(at, was_there, partition, topic_id, config, now_ms);
+        let wanted = WantedLog { partition: partition.clone(), topic_id, config };
+        let opened = self.open_wanted(at, &wanted, now_ms);
         let slot = match &opened {
             Ok(log) => Some(Slot::Open(at, Arc::clone(log))),
             // The next attempt must meet the same directory if it is there, or there would be two.
@@ -80,11 +81,14 @@ impl LogManager {
             (at, log)
         };
         let delay_ms = log.as_ref().map_or(0, |log| log.config().retention.file_delete_delay_ms);
-        if let Some(log) = log {
+        if let Some(log) = &log {
             log.abandon();
         }
         let name = partition.delete_dir_name(u128::from_be_bytes(random_id().0));
         let renamed = self.rename_dir(at, partition, &name);
+        if let (Some(log), Ok(dir)) = (&log, &renamed) {
+            log.relocate(dir);
+        }
         let mut slots = self.slots.lock();
         match &renamed {
             Ok(_) => slots.remove(partition, at),
@@ -135,50 +139,47 @@ impl LogManager {
         open.first().copied().ok_or_else(|| LogError::Offline("no data directory works".to_owned()))
     }
 
-    fn open_log(
-        &self,
-        at: usize,
-        was_there: bool,
-        partition: &TopicPartition,
-        topic_id: Uuid,
-        config: Arc<LogConfig>,
-        now_ms: i64,
-    ) -> Result<Arc<Log>, LogError> {
-        let directory = &self.directories[at];
-        let dir = directory.path().join(partition.dir_name());
-        let on_disk = if was_there { read_topic_id(self.pool.disk(), &dir)? } else { None };
-        let mut is_new = !was_there;
-        if let Some(other) = on_disk.filter(|id| *id != topic_id) {
+    /// Opens a log in a directory, and sees to it that it is the wanted one.
+    fn open_wanted(&self, at: usize, wanted: &WantedLog, now_ms: i64) -> Result<Arc<Log>, LogError> {
+        let WantedLog { partition, topic_id, .. } = wanted;
+        let mut log = self.open_log(at, wanted, now_ms)?;
+        if let Some(other) = log.topic_id().filter(|id| id != topic_id) {
+            log.abandon();
             let stray = self.set_aside(at, partition)?;
             tracing::warn!(%partition, topic_id = %other, moved_to = %stray.display(), "data of another topic of this name is set aside");
-            is_new = true;
+            log = self.open_log(at, wanted, now_ms)?;
         }
+        log.set_topic_id(*topic_id)?;
+        if let Some(checkpoints) = self.directories[at].checkpoints() {
+            checkpoints.lock().forget(partition);
+        }
+        Ok(Arc::new(log))
+    }
+
+    fn open_log(&self, at: usize, wanted: &WantedLog, now_ms: i64) -> Result<Log, LogError> {
+        let directory = &self.directories[at];
         let Some(checkpoints) = directory.checkpoints() else {
             return Err(LogError::Offline(format!("{} is offline", directory.path().display())));
         };
         let (is_gone, known) = {
             let checkpoints = checkpoints.lock();
-            (checkpoints.is_gone(partition), checkpoints.known(partition))
+            (checkpoints.is_gone(&wanted.partition), checkpoints.known(&wanted.partition))
         };
         if is_gone {
             self.checkpoint_all(at)?;
         }
         let params = OpenLog {
-            partition: partition.clone(),
-            dir,
-            config,
+            partition: wanted.partition.clone(),
+            dir: directory.path().join(wanted.partition.dir_name()),
+            config: Arc::clone(&wanted.config),
             recovery_point: known.get(Kind::Recovery).max(0),
             log_start_offset: known.get(Kind::Start),
             high_watermark: known.get(Kind::HighWatermark),
             cleaned_to: known.get(Kind::Cleaned).max(0),
-            // A directory that is not there has nothing to recover either way.
-            clean: directory.is_clean() && !is_new,
+            clean: directory.is_clean(),
             now_ms,
         };
-        let log = Log::open(&self.pool, params)?;
-        log.set_topic_id(topic_id)?;
-        checkpoints.lock().forget(partition);
-        Ok(Arc::new(log))
+        Log::open(&self.pool, params)
     }
 }
 

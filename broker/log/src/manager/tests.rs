@@ -174,6 +174,23 @@ fn a_deleted_partition_is_gone_at_once_and_its_files_later() {
 }
 
 #[test]
+fn who_still_reads_a_deleted_partition_does_not_meet_the_new_one() {
+    let house = House::new(&["/a"]);
+    let logs = house.open();
+    let old = logs.make(&part("t", 0));
+    old.append(batch(&["old"]), &CLIENT).unwrap();
+    logs.delete(&part("t", 0), NOW_MS).unwrap();
+    let new = logs.create(&part("t", 0), Uuid([8; 16]), Arc::default(), NOW_MS).unwrap();
+    new.append(batch(&["new"]), &CLIENT).unwrap();
+    assert_eq!((old.values(), new.values()), (vec!["old".to_owned()], vec!["new".to_owned()]));
+    assert!(matches!(old.flush(i64::MAX), Err(LogError::Closed)));
+    assert!(matches!(old.roll(NOW_MS), Err(LogError::Closed)));
+    old.set_high_watermark(1);
+    assert_eq!(old.apply_retention(i64::MAX).unwrap().segments, 0);
+    assert_eq!(new.values(), ["new"]);
+}
+
+#[test]
 fn what_was_being_deleted_is_removed_after_a_start() {
     let house = House::new(&["/a"]);
     let logs = house.open();

@@ -338,6 +338,40 @@ fn a_stop_at_any_moment_of_a_compaction_loses_no_key() {
     assert!(stops > 30, "{stops} moments");
 }
 
+#[test]
+fn a_renaming_that_fails_in_a_compaction_loses_no_key() {
+    let mut failures = 0;
+    for skip in 0.. {
+        let mut bench = Bench::with(compacted);
+        let log = bench.open();
+        for n in 0..40 {
+            let (key, value) = (format!("key {}", n % 5), format!("value {n}"));
+            log.append(keyed_batch(NOW_MS, &[(&key, Some(&value))]), &CLIENT).unwrap();
+        }
+        let expected = state(&log);
+        log.set_high_watermark(40);
+        log.flush_sealed().unwrap();
+        let cleanable = log.cleanable(NOW_MS).unwrap().unwrap();
+        bench.disk.fail(crate::disk::sim::Call::Rename, "", 5, skip, 1);
+        if log.compact(&cleanable, &mut OffsetMap::new(1 << 20), NOW_MS).is_ok() {
+            break;
+        }
+        failures += 1;
+        assert_eq!(state(&log), expected, "renaming {skip} failed");
+        assert!(matches!(log.stopped(), Some(LogError::Offline(_))), "renaming {skip} failed");
+        assert_eq!(log.apply_retention(i64::MAX).unwrap(), crate::Trimmed::default());
+        assert_eq!(log.cleanable(NOW_MS).unwrap(), None);
+        bench.disk.kill();
+        bench.restart();
+        bench.params.recovery_point = log.recovery_point();
+        let log = bench.open();
+        assert_eq!(state(&log), expected, "renaming {skip} failed, and a start");
+        compact_at(&log, NOW_MS).unwrap();
+        assert_eq!(state(&log), expected, "renaming {skip} failed, a start and a compaction");
+    }
+    assert!(failures > 5, "{failures}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(100))]
 
