@@ -99,10 +99,11 @@ impl Client {
     /// # Errors
     /// [`ClientError::TimedOut`] with what the last attempt met, [`ClientError::Unsupported`],
     /// [`ClientError::Protocol`].
-    pub async fn send<R: Request>(&self, target: Target, request: R) -> Result<R::Response, ClientError>
-    where
-        R: Clone,
-    {
+    pub async fn send<R: Request + Clone>(
+        &self,
+        target: Target,
+        request: R,
+    ) -> Result<R::Response, ClientError> {
         self.send_with(target, |_| request.clone()).await
     }
 

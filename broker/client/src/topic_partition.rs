@@ -26,11 +26,12 @@ impl fmt::Display for TopicPartition {
     }
 }
 
+/// A topic, and something beside each of its partitions.
+pub(crate) type OfTopic<T> = (Arc<str>, Vec<(i32, T)>);
+
 /// Partitions grouped by topic, in order of first appearance: the shape most requests have.
-pub(crate) fn by_topic<'a, T>(
-    items: impl IntoIterator<Item = (&'a TopicPartition, T)>,
-) -> Vec<(Arc<str>, Vec<(i32, T)>)> {
-    let mut grouped: Vec<(Arc<str>, Vec<(i32, T)>)> = Vec::new();
+pub(crate) fn by_topic<'a, T>(items: impl IntoIterator<Item = (&'a TopicPartition, T)>) -> Vec<OfTopic<T>> {
+    let mut grouped: Vec<OfTopic<T>> = Vec::new();
     let mut places = std::collections::HashMap::<Arc<str>, usize>::new();
     for (partition, item) in items {
         let place = *places.entry(Arc::clone(&partition.topic)).or_insert_with(|| {

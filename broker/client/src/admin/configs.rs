@@ -17,6 +17,9 @@ use super::{Admin, Answers, checked};
 use crate::client::Target;
 use crate::error::ClientError;
 
+/// Keys and values; `None` is Kafka's null.
+type Settings = Vec<(String, Option<String>)>;
+
 impl Admin {
     /// Every setting of each resource.
     ///
@@ -98,7 +101,7 @@ impl Admin {
     /// What reaching a broker meets; refusals stand beside each resource.
     pub async fn alter_configs(
         &self,
-        changes: Vec<(ConfigResource, Vec<(String, Option<String>)>)>,
+        changes: Vec<(ConfigResource, Settings)>,
         validate_only: bool,
     ) -> Result<Each<ConfigResource, ()>, ClientError> {
         let resources: Vec<ConfigResource> = changes.iter().map(|(resource, _)| resource.clone()).collect();

@@ -1,3 +1,5 @@
+//! Properties to settings, and refusals in Java's words. Never connects.
+
 use super::*;
 use crate::topic_partition::IsolationLevel;
 use millrace_protocol::records::Compression;

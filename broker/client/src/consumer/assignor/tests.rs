@@ -1,3 +1,5 @@
+//! Plans of the assignors, by example and against Kafka's own over random groups.
+
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::{Command, Stdio};

@@ -1,3 +1,5 @@
+//! Bytes of a fetch to records and batches: where reading starts, what is hidden, what is damaged. No broker.
+
 use super::*;
 use millrace_protocol::records::{BatchBuilder, BatchOptions, Compression, ProducerStamp};
 

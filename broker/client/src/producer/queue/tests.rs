@@ -1,3 +1,5 @@
+//! One partition's batches as the sender sees them: order, numbers, retries, deadlines. No broker.
+
 use super::*;
 use crate::producer::batch::item_bytes_max;
 use millrace_protocol::records::BatchHeader;
