@@ -165,7 +165,6 @@ impl Opening<'_> {
             tracing::warn!(partition = %self.params.partition, reason, "log was not stopped cleanly");
             return Ok(None);
         }
-        active.release();
         Ok(Some(end_offset))
     }
 
@@ -174,7 +173,7 @@ impl Opening<'_> {
         // A log without snapshots never had idempotent producers: a clean stop would have left one.
         if restored.snapshot_offset >= 0 {
             let from = restored.snapshot_offset;
-            backfill(&mut restored.producers, &self.segments, from)?;
+            backfill(&mut restored.producers, &self.segments, from, self.end_offset)?;
             let count_max = self.params.config.producers.count_max;
             replay(&mut restored.producers, &self.segments, from, self.end_offset, count_max)?;
         }
@@ -189,7 +188,7 @@ impl Opening<'_> {
         let first = above.saturating_sub(1);
         let base_offset = self.segments[first].base_offset();
         let mut restored = restore_snapshot(self.pool.disk(), self.dir, snapshots, base_offset)?;
-        backfill(&mut restored.producers, &self.segments[..first], restored.snapshot_offset)?;
+        backfill(&mut restored.producers, &self.segments[..first], restored.snapshot_offset, base_offset)?;
         let count_max = self.params.config.producers.count_max;
         replay(
             &mut restored.producers,
@@ -290,6 +289,8 @@ impl Opening<'_> {
             let reason = "no segment".to_owned();
             return Err(LogError::BadFile { path: self.dir.to_owned(), reason });
         };
+        // Looked at, and perhaps not used for long.
+        active.release();
         let first_base = self.segments[0].base_offset();
         let start_offset = params.log_start_offset.max(first_base).min(self.end_offset);
         epochs.truncate_from_end(self.end_offset);

@@ -87,6 +87,9 @@ pub(super) fn replay(
     to: i64,
     count_max: u32,
 ) -> Result<(), LogError> {
+    if from >= to {
+        return Ok(());
+    }
     for (at, segment) in segments.iter().enumerate() {
         let next_base = segments.get(at + 1).map_or(i64::MAX, |next| next.base_offset());
         if next_base <= from || segment.base_offset() >= to || segment.size_bytes() == 0 {
@@ -111,21 +114,26 @@ pub(super) fn replay(
     Ok(())
 }
 
-/// Completes producers that a snapshot at `offset` knows by their last batch, from the batches before it.
-/// A retry of the batch before the last one would otherwise fail after every restart.
+/// Completes producers that a snapshot at `offset` knows by their last batch, from the batches before it; the last
+/// segment ends at `log_end`. A retry of the batch before the last one would otherwise fail after every restart.
 pub(super) fn backfill(
     producers: &mut Producers,
     segments: &[Arc<Segment>],
     offset: i64,
+    log_end: i64,
 ) -> Result<(), LogError> {
     let before = segments.partition_point(|segment| segment.base_offset() < offset);
     let mut left = BACKFILL_BYTES;
-    for segment in segments[..before].iter().rev() {
+    for (at, segment) in segments[..before].iter().enumerate().rev() {
         if producers.is_complete() {
             return Ok(());
         }
         let size = segment.size_bytes();
-        let mut end = segment.locate(offset, size)?.map_or(size, |located| located.position);
+        let next_base = segments.get(at + 1).map_or(log_end, |next| next.base_offset());
+        let mut end = match next_base <= offset {
+            true => size,
+            false => segment.locate(offset, size)?.map_or(size, |located| located.position),
+        };
         while end > 0 && left > 0 && !producers.is_complete() {
             let from = segment.boundary_below(end.saturating_sub(BACKFILL_STEP_BYTES))?;
             left = left.saturating_sub(end - from);

@@ -103,7 +103,7 @@ impl Log {
         let offsets = snapshot_offsets(entries.iter().map(|entry| entry.name.as_str()));
         let mut restored = restore_snapshot(disk, &self.dir, &offsets, end_offset)?;
         let from = restored.snapshot_offset;
-        backfill(&mut restored.producers, segments, from)?;
+        backfill(&mut restored.producers, segments, from, end_offset)?;
         let count_max = self.config().producers.count_max;
         replay(&mut restored.producers, segments, from, end_offset, count_max)?;
         writer.producers = restored.producers;

@@ -129,7 +129,7 @@ fn a_thousand_idle_partitions_cost_little() {
     eprintln!("{} bytes and {} calls for each partition", cost.kept_bytes / 1000, calls.len() / 1000);
     assert!(cost.kept_bytes / 1000 < 4096, "{} bytes kept for each", cost.kept_bytes / 1000);
     assert!(
-        calls.len() / 1000 <= 24,
+        calls.len() / 1000 <= 14,
         "{} calls for each: {:?}",
         calls.len() / 1000,
         &calls[..calls.len() / 1000]
