@@ -7,12 +7,17 @@ use prometheus::{
     Encoder, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
+use crate::api::error::ReconcileError;
 use crate::kafka::groups::GroupObservation;
 use crate::kafka::link::{TopicFigures, now_ms};
 use crate::names::ObjectKey;
+use crate::{broker_cluster, consumer_group, topic};
 
 /// How long reconciles take, in seconds.
 const BUCKETS: [f64; 10] = [0.001, 0.005, 0.02, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
+/// All kinds.
+const KINDS: [&str; 3] =
+    [broker_cluster::reconcile::KIND, topic::reconcile::KIND, consumer_group::reconcile::KIND];
 /// Labels of a resource.
 const OBJECT: [&str; 3] = ["kind", "namespace", "name"];
 /// Labels of a topic's or group's figures.
@@ -177,6 +182,14 @@ impl Reconciles {
         registry.register(Box::new(total.clone()))?;
         registry.register(Box::new(errors.clone()))?;
         registry.register(Box::new(duration.clone()))?;
+        // What never happened is 0, not absent: an alert or a board can tell it from a typing error.
+        for kind in KINDS {
+            total.with_label_values(&[kind]);
+            duration.with_label_values(&[kind]);
+            for class in ReconcileError::CLASSES {
+                errors.with_label_values(&[kind, class]);
+            }
+        }
         Ok(Self {
             total,
             errors,

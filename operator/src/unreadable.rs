@@ -33,7 +33,8 @@ where
     let api: Api<DynamicObject> = Api::namespaced_with(context.client.clone(), &key.namespace, &resource);
     let meta = &invalid.metadata;
     if meta.deletion_timestamp.is_some() {
-        return let_go(&api, key, invalid).await;
+        let held = meta.finalizers.iter().flatten().any(|one| one == FINALIZER);
+        return if held { let_go(&api, key, invalid).await } else { Ok(Action::await_change()) };
     }
     context.metrics.ready(kind_name::<K>(), key, false);
     tracing::warn!(kind = kind_name::<K>(), object = %key, error = %invalid.error, "the resource cannot be read");

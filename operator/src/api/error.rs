@@ -27,6 +27,9 @@ impl From<kube::Error> for ReconcileError {
 }
 
 impl ReconcileError {
+    /// All that [`Self::class`] gives.
+    pub const CLASSES: [&'static str; 4] = ["kubernetes", "kafka", "waiting", "json"];
+
     /// For the metrics, in one word.
     #[must_use]
     pub fn class(&self) -> &'static str {

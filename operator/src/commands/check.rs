@@ -33,7 +33,8 @@ pub(super) fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let ours = manifests.iter().filter(|manifest| is_ours(manifest)).count();
     let others = manifests.len() - ours;
     let skipped = if others > 0 { format!(", {others} of other kinds skipped") } else { String::new() };
-    println!("{ours} resources are valid{skipped}");
+    let are = if ours == 1 { "resource is" } else { "resources are" };
+    println!("{ours} {are} valid{skipped}");
     Ok(ExitCode::SUCCESS)
 }
 

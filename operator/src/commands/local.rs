@@ -1,20 +1,19 @@
 //! `millrace-operator local -f manifests/ --bootstrap-server HOST`: the same manifests without Kubernetes.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use comfy_table::{ContentArrangement, Table, presets};
-use owo_colors::OwoColorize;
+use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
 
 use super::check::print_findings;
 use crate::check::Checker;
 use crate::kafka::connect::{connect, explained};
 use crate::kafka::link::Link;
-use crate::local::pass::{Mode, Report, Row, pass};
+use crate::local::pass::{Mode, Report, Row, WOULD_CHANGE, pass};
 use crate::local::set::{ResourceSet, load};
 
 /// What `local` can be told.
@@ -63,9 +62,8 @@ pub(super) async fn run(args: LocalArgs) -> anyhow::Result<ExitCode> {
         return watch(&args, &checker, set, &link, mode).await;
     }
     let report = pass(&link, &set, mode).await.map_err(|error| anyhow::anyhow!(explained(&error)))?;
-    print!("{}", report.diff);
-    print_rows(&report.rows, mode.colour);
-    let well = report.rows.iter().all(|row| row.ready || row.reason == "WouldChange");
+    show(&format!("{}{}", report.diff, table(&report.rows, mode.colour)))?;
+    let well = report.rows.iter().all(|row| row.ready || row.reason == WOULD_CHANGE);
     Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -81,12 +79,12 @@ async fn watch(
     loop {
         match pass(link, &set, mode).await {
             Ok(Report { diff, rows }) => {
-                print!("{diff}");
+                show(&diff)?;
                 let brief = |rows: &[Row]| -> Vec<(String, String)> {
                     rows.iter().map(|row| (row.name.clone(), row.reason.clone())).collect()
                 };
                 if shown != brief(&rows) {
-                    print_rows(&rows, mode.colour);
+                    show(&table(&rows, mode.colour))?;
                     shown = brief(&rows);
                 }
             }
@@ -104,18 +102,30 @@ async fn watch(
     }
 }
 
-fn print_rows(rows: &[Row], colour: bool) {
+/// Who stopped to read does not want the rest.
+fn show(text: &str) -> std::io::Result<()> {
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        done => done,
+    }
+}
+
+fn table(rows: &[Row], colour: bool) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(["KIND", "NAME", "READY", "REASON", "DETAIL"]);
-    for row in rows {
-        let ready = match (row.ready, colour) {
-            (true, true) => "yes".green().to_string(),
-            (false, true) => "no".yellow().to_string(),
-            (true, false) => "yes".to_owned(),
-            (false, false) => "no".to_owned(),
-        };
-        table.add_row([row.kind.to_owned(), row.name.clone(), ready, row.reason.clone(), row.detail.clone()]);
+    if colour {
+        table.enforce_styling();
     }
-    println!("{table}");
+    for row in rows {
+        let (word, hue) = if row.ready { ("yes", Color::Green) } else { ("no", Color::Yellow) };
+        let ready = if colour { Cell::new(word).fg(hue) } else { Cell::new(word) };
+        let [kind, name, reason, detail] = [row.kind, &row.name, &row.reason, &row.detail].map(Cell::new);
+        table.add_row([kind, name, ready, reason, detail]);
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    let lines: Vec<String> = table.lines().map(|line| format!("{}\n", line.trim_end())).collect();
+    lines.concat()
 }

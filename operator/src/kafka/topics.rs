@@ -141,16 +141,21 @@ pub fn observation(view: &TopicView, settings: Settings) -> TopicObservation {
     TopicObservation { id, partitions: partitions.collect(), settings }
 }
 
-/// Grows a topic to `total` partitions.
+/// Grows a topic to `total` partitions, or only asks whether it could be.
 ///
 /// # Errors
 /// The broker's refusal.
-pub async fn add_partitions(admin: &Admin, name: &str, total: i32) -> Result<(), ClientError> {
+pub async fn add_partitions(
+    admin: &Admin,
+    name: &str,
+    total: i32,
+    rehearsal: bool,
+) -> Result<(), ClientError> {
     let change = NewPartitions { topic: name.to_owned(), total_count: total, assignments: None };
-    only(admin.create_partitions(vec![change], false).await?)
+    only(admin.create_partitions(vec![change], rehearsal).await?)
 }
 
-/// Changes settings of a topic.
+/// Changes settings of a topic, or only asks whether they could be changed.
 ///
 /// # Errors
 /// The broker's refusal, which names the setting.
@@ -158,8 +163,9 @@ pub async fn alter_settings(
     admin: &Admin,
     name: &str,
     operations: Vec<AlterConfigOp>,
+    rehearsal: bool,
 ) -> Result<(), ClientError> {
-    only(admin.incremental_alter_configs(vec![(topic_resource(name), operations)], false).await?)
+    only(admin.incremental_alter_configs(vec![(topic_resource(name), operations)], rehearsal).await?)
 }
 
 /// Deletes a topic. That it was gone already is fine.
@@ -175,7 +181,7 @@ fn topic_resource(name: &str) -> ConfigResource {
 }
 
 /// The result about the one thing that was asked about.
-pub(super) fn only<N, T>(results: Each<N, T>) -> Result<T, ClientError> {
+pub(crate) fn only<N, T>(results: Each<N, T>) -> Result<T, ClientError> {
     let missing = || Err(ClientError::Usage("the broker left this out of its answer".to_owned()));
     results.into_iter().next().map_or_else(missing, |(_, result)| result)
 }

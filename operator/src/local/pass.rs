@@ -1,6 +1,7 @@
 //! One pass over all resources: look, plan, show, do, and say how each one is then.
 
 use std::fmt::Write;
+use std::time::{Duration, Instant};
 
 use k8s_openapi::jiff::Timestamp;
 use millrace_client::ClientError;
@@ -13,8 +14,15 @@ use crate::consumer_group::act::{aim, make_move};
 use crate::consumer_group::reset::{Move, decide};
 use crate::consumer_group::{self, ValidatedGroup};
 use crate::kafka::link::Link;
+use crate::kafka::topics::Seen;
+use crate::problem::summed;
 use crate::topic::plan::TopicChange;
 use crate::topic::{self, ValidatedTopic};
+
+/// A topic that is not shown so long after it was made is said to be missing.
+const SHOWN: Duration = Duration::from_secs(5);
+/// Between two looks at it.
+const AGAIN: Duration = Duration::from_millis(50);
 
 /// What a pass may do, and how it looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +50,9 @@ pub struct Row {
     /// In a sentence, or figures.
     pub detail: String,
 }
+
+/// The reason of a topic that a dry run would bring to its manifest.
+pub const WOULD_CHANGE: &str = "WouldChange";
 
 /// What a pass came to.
 #[derive(Debug, Default)]
@@ -82,11 +93,14 @@ async fn topic_pass(
         let outcome = topic::apply::apply(link, topic, &plan).await?;
         created = outcome.done.iter().any(|change| matches!(change, TopicChange::Create { .. }));
         plan.problems.extend(outcome.refused);
-        after = link.topic(&topic.name).await?;
+        after = once_shown(link, &topic.name).await?;
     }
     if mode.dry_run && !plan.changes.is_empty() {
-        let detail = plan.problems.first().map_or_else(String::new, |problem| problem.message.clone());
-        report.rows.push(row("topic", &topic.name, false, "WouldChange", detail));
+        plan.problems.extend(topic::apply::rehearse(link.admin(), topic, &plan).await?);
+        report.rows.push(match summed(&plan.problems) {
+            None => row("topic", &topic.name, false, WOULD_CHANGE, String::new()),
+            Some(problem) => row("topic", &topic.name, false, problem.reason, problem.message),
+        });
         return Ok(());
     }
     let from = topic::status::Ingredients {
@@ -108,6 +122,17 @@ async fn topic_pass(
     let detail = if is_ready { figures } else { ready.message.clone() };
     report.rows.push(row("topic", &topic.name, is_ready, &ready.reason, detail));
     Ok(())
+}
+
+/// Brokers need a moment to show a topic that was just made.
+async fn once_shown(link: &Link, name: &str) -> Seen {
+    let patience = Instant::now() + SHOWN;
+    loop {
+        match link.topic(name).await? {
+            None if Instant::now() < patience => tokio::time::sleep(AGAIN).await,
+            seen => return Ok(seen),
+        }
+    }
 }
 
 async fn group_pass(

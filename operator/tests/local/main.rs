@@ -1,0 +1,46 @@
+//! Local mode as a user types it: the real binary, real manifests, against Millrace and, where its jars are,
+//! Apache Kafka. The same scenarios run against both.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod check;
+mod scenarios;
+mod watching;
+mod workplace;
+
+use millrace_tests::{Kafka, Millrace, places};
+use workplace::Workplace;
+
+/// Each has topics and groups of its own.
+const SCENARIOS: &[fn(&Workplace)] = &[
+    scenarios::a_topic_lives,
+    scenarios::what_the_broker_refuses_is_said,
+    scenarios::partitions_do_not_shrink,
+    scenarios::null_is_hands_off,
+    scenarios::groups_show_their_lag,
+    scenarios::offsets_move_once,
+    scenarios::offsets_move_to_every_goal,
+    scenarios::many_topics_at_once,
+    watching::drift_is_mended,
+    watching::what_changed_rings_and_what_did_not_is_silent,
+];
+
+fn run_all(servers: &str) {
+    for scenario in SCENARIOS {
+        scenario(&Workplace::at(servers));
+    }
+}
+
+#[test]
+fn against_millrace() {
+    let broker = Millrace::start(&[]);
+    run_all(&broker.address.to_string());
+}
+
+#[test]
+fn against_kafka() {
+    let Some(broker) = Kafka::start() else {
+        places::left_out("operator-local-against-kafka", "Kafka's jars are not there; run tests/setup");
+        return;
+    };
+    run_all(&broker.address.to_string());
+}
