@@ -57,7 +57,12 @@ pub(crate) async fn run(
     let metrics = Arc::new(Metrics::new()?);
     let ready = Arc::new(OnceLock::new());
     let http_address = http.as_ref().and_then(|listener| listener.local_addr().ok());
-    let pages = Pages { metrics: Arc::clone(&metrics), levels: levels.clone(), services: Arc::clone(&ready) };
+    let pages = Pages {
+        metrics: Arc::clone(&metrics),
+        levels: levels.clone(),
+        services: Arc::clone(&ready),
+        scraping: Arc::default(),
+    };
     let pages = http.map(|listener| tokio::spawn(http::serve(listener, pages)));
 
     let services = tokio::task::block_in_place(|| open(config, levels, metrics, &listeners, descriptors))?;
@@ -105,7 +110,8 @@ fn open(
     descriptors: usize,
 ) -> anyhow::Result<Arc<Services>> {
     let settings = Arc::clone(&config.load());
-    let logs = open_logs(&settings, descriptors)?;
+    let shares = descriptors::share(descriptors, settings.log.open_files_max);
+    let logs = open_logs(&settings, shares.log_files)?;
     let partitions =
         Partitions::new(Arc::clone(&logs), Arc::clone(&metrics), settings.limits.parked_requests_max);
     let quorum = open_quorum(
@@ -124,7 +130,7 @@ fn open(
             limits.fetch_session_eviction_min,
         )),
         budget: ByteBudget::new(limits.queued_request_bytes_max),
-        connections: Arc::new(ConnectionLimits::default()),
+        connections: Arc::new(ConnectionLimits::new(shares.connections)),
         producer_ids: ProducerIds::new(settings.node_id),
         config,
         quorum,
@@ -135,14 +141,14 @@ fn open(
     }))
 }
 
-fn open_logs(settings: &ServerConfig, descriptors: usize) -> anyhow::Result<Arc<LogManager>> {
+fn open_logs(settings: &ServerConfig, open_files_max: usize) -> anyhow::Result<Arc<LogManager>> {
     let log = &settings.log;
     let ms = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
     let manager = ManagerConfig {
         dirs: settings.log_dirs.clone(),
         node_id: settings.node_id,
         cluster_id: settings.cluster_id.clone(),
-        open_files_max: log.open_files_max.unwrap_or(descriptors / 2),
+        open_files_max,
         threads_per_dir: log.recovery_threads_per_dir,
         dedupe_bytes_max: log.cleaner.dedupe_bytes_max,
         intervals: Intervals {

@@ -4,6 +4,7 @@ use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -16,6 +17,9 @@ use crate::startup;
 
 /// Threads for what waits for the disk.
 const BLOCKING_THREADS_MAX: usize = 64;
+
+/// A second Ctrl-C sooner than this is the first one, heard twice.
+const IMPATIENT_AFTER: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Args)]
 pub(super) struct Serve {
@@ -113,22 +117,25 @@ impl Signals {
     }
 
     async fn run(mut self, config: Arc<LiveConfig>, shutdown: CancellationToken) {
+        let mut asked = None;
         loop {
             tokio::select! {
-                _ = self.terminate.recv() => stop(&shutdown),
-                _ = self.interrupt.recv() => stop(&shutdown),
+                _ = self.terminate.recv() => shutdown.cancel(),
+                _ = self.interrupt.recv() => interrupt(&shutdown, &mut asked),
                 _ = self.hang_up.recv() => reload(&config),
             }
         }
     }
 }
 
-/// The second time nobody wants to wait any more.
-fn stop(shutdown: &CancellationToken) {
-    if shutdown.is_cancelled() {
-        warn!("stopped a second time: leaving at once, the next start recovers");
+/// Whoever types Ctrl-C again does not want to wait any more. What comes at once with the first one was
+/// sent to the whole process group as well, and SIGTERM is repeated by supervisors: neither is impatience.
+fn interrupt(shutdown: &CancellationToken, asked: &mut Option<Instant>) {
+    if asked.is_some_and(|asked| asked.elapsed() >= IMPATIENT_AFTER) {
+        warn!("interrupted a second time: leaving at once, the next start recovers");
         std::process::exit(1);
     }
+    asked.get_or_insert_with(Instant::now);
     shutdown.cancel();
 }
 
@@ -138,7 +145,10 @@ fn reload(config: &LiveConfig) {
             if !reloaded.restart_needed.is_empty() {
                 warn!("these settings change with the next start: {}", reloaded.restart_needed.join(", "));
             }
-            info!("configuration read again; changed: {}", reloaded.applied.join(", "));
+            match reloaded.applied.as_slice() {
+                [] => info!("configuration read again; nothing to change"),
+                applied => info!("configuration read again; changed: {}", applied.join(", ")),
+            }
         }
         Err(refused) => {
             for problem in refused.0 {

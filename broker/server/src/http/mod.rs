@@ -1,6 +1,8 @@
 //! What operators ask: whether the broker lives, whether it serves, what it counts, and how much it
 //! logs. Answers from the first moment on, also while logs are still being recovered.
 
+mod bounded;
+
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
@@ -11,8 +13,11 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::net::TcpListener;
+use tokio::sync::Mutex;
 use tracing::error;
 
+use self::bounded::Bounded;
+pub(crate) use self::bounded::CONNECTIONS_MAX;
 use crate::logging::LogLevels;
 use crate::metrics::{Metrics, scrape};
 use crate::services::Services;
@@ -24,6 +29,8 @@ pub(crate) struct Pages {
     pub(crate) levels: LogLevels,
     /// Empty until the broker has started.
     pub(crate) services: Arc<OnceLock<Arc<Services>>>,
+    /// Held by the scrape that is being written: with many partitions one takes megabytes.
+    pub(crate) scraping: Arc<Mutex<()>>,
 }
 
 /// Opens the socket, before anything that takes long.
@@ -39,7 +46,7 @@ pub(crate) async fn serve(listener: TcpListener, pages: Pages) {
         .route("/readyz", get(ready))
         .route("/log-level", get(levels).put(set_levels))
         .with_state(pages);
-    if let Err(error) = axum::serve(listener, router).await {
+    if let Err(error) = axum::serve(Bounded::new(listener), router).await {
         error!("the HTTP listener ended: {error}");
     }
 }
@@ -52,6 +59,7 @@ async fn ready(State(pages): State<Pages>) -> Response {
 }
 
 async fn metrics(State(pages): State<Pages>) -> Response {
+    let _one_at_a_time = Arc::clone(&pages.scraping).lock_owned().await;
     let scraped = move || scrape(&pages.metrics, pages.services.get().map(|services| &**services));
     let text = tokio::task::spawn_blocking(scraped).await;
     match text {

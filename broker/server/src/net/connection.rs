@@ -166,8 +166,12 @@ impl Connection {
         if self.outbound.is_empty() {
             return Ok(());
         }
-        let sent = tokio::time::timeout(self.idle_max, self.outbound.send(&self.stream)).await;
-        Ok(sent.map_err(|_| ConnectionError::NotReading(self.idle_max))??)
+        // Each step has its own patience: a client that takes a little at a time is slow, not gone.
+        while !self.outbound.is_empty() {
+            let sent = tokio::time::timeout(self.idle_max, self.outbound.send_some(&self.stream)).await;
+            sent.map_err(|_| ConnectionError::NotReading(self.idle_max))??;
+        }
+        Ok(())
     }
 }
 

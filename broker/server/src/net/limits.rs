@@ -40,8 +40,10 @@ impl ByteBudget {
 }
 
 /// Connections open at once, in all and for each address.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct ConnectionLimits {
+    /// Connections that the process's descriptors have room for.
+    affordable: usize,
     open: AtomicUsize,
     by_address: Mutex<HashMap<IpAddr, usize>>,
 }
@@ -52,6 +54,9 @@ pub(crate) enum TooMany {
     /// `max.connections` is reached.
     #[error("max.connections ({0}) is reached")]
     Connections(usize),
+    /// The system's limit of open files leaves room for no more.
+    #[error("the limit of open files leaves room for {0} connections")]
+    Descriptors(usize),
     /// `max.connections.per.ip` is reached.
     #[error("max.connections.per.ip ({0}) is reached")]
     FromAddress(usize),
@@ -65,6 +70,11 @@ pub(crate) struct ConnectionSlot {
 }
 
 impl ConnectionLimits {
+    /// No more than `affordable` at once, whatever the settings allow.
+    pub(crate) fn new(affordable: usize) -> Self {
+        Self { affordable, open: AtomicUsize::new(0), by_address: Mutex::default() }
+    }
+
     /// Connections open now.
     pub(crate) fn open(&self) -> usize {
         self.open.load(Ordering::Relaxed)
@@ -79,6 +89,9 @@ impl ConnectionLimits {
         let mut by_address = self.by_address.lock();
         if self.open.load(Ordering::Relaxed) >= limits.connections_max {
             return Err(TooMany::Connections(limits.connections_max));
+        }
+        if self.open.load(Ordering::Relaxed) >= self.affordable {
+            return Err(TooMany::Descriptors(self.affordable));
         }
         let from_address = by_address.get(&address).copied().unwrap_or(0);
         let max =
@@ -117,7 +130,7 @@ mod tests {
         let inputs = Inputs { overrides: overrides.map(str::to_owned).to_vec(), ..Inputs::default() };
         let (config, _) = LiveConfig::load_from(inputs).unwrap();
         let config = config.load();
-        let limits = Arc::new(ConnectionLimits::default());
+        let limits = Arc::new(ConnectionLimits::new(1_000));
         let admit = |last| limits.admit(IpAddr::from([127, 0, 0, last]), &config.limits);
         let first = admit(1).unwrap();
         let _second = admit(1).unwrap();

@@ -35,19 +35,16 @@ impl Outbound {
         self.chunks.is_empty()
     }
 
-    /// Sends as much as the socket takes now, waiting for room once if it takes nothing. Dropping
-    /// the call loses nothing.
-    pub(crate) async fn send(&mut self, stream: &TcpStream) -> io::Result<()> {
-        while !self.chunks.is_empty() {
+    /// Waits for room in the socket and sends once. Dropping the call loses nothing.
+    pub(crate) async fn send_some(&mut self, stream: &TcpStream) -> io::Result<()> {
+        loop {
             stream.writable().await?;
             match stream.try_io(Interest::WRITABLE, || self.send_once(stream)) {
-                Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+                sent => return sent,
             }
         }
-        Ok(())
     }
 
     fn send_once(&mut self, stream: &TcpStream) -> io::Result<()> {

@@ -128,6 +128,11 @@ impl Partitions {
         table.search(name, index)
     }
 
+    /// Partitions that are placed here and have no log, since the disk failed when it was opened.
+    pub(crate) fn offline(&self) -> Vec<(Arc<str>, i32)> {
+        self.table.load().offline.iter().cloned().collect()
+    }
+
     /// Every partition, in no order.
     pub(crate) fn all(&self) -> Vec<Arc<Partition>> {
         self.table.load().by_name.values().flat_map(|topic| topic.values().cloned()).collect()

@@ -1,6 +1,7 @@
 //! Makes this broker's partitions follow the metadata: logs appear, take new settings and disappear
 //! as the image says. Decides nothing.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use millrace_log::config::{
@@ -11,7 +12,7 @@ use millrace_log::{LogConfig, LogError, TopicPartition};
 use millrace_metadata::config::{CompressionType, TimestampType, TopicConfig};
 use millrace_metadata::image::{ClusterImage, ImageDelta, TopicImage};
 use millrace_protocol::records::{Compression, TimestampType as BatchTimestamps};
-use tracing::error;
+use tracing::{error, info};
 
 use crate::config::LiveConfig;
 use crate::partitions::{Partitions, Placement};
@@ -35,6 +36,20 @@ impl Follower {
         let placements: Vec<_> =
             image.topics.iter().flat_map(|topic| self.placements(image, topic, None)).collect();
         report(self.partitions.place(&placements));
+    }
+
+    /// Tries again what could not be opened: a disk that was full may have room by now. Blocks on the
+    /// disk.
+    pub(super) fn retry(&self, image: &ClusterImage) {
+        for (topic, index) in self.partitions.offline() {
+            let Some(topic) = image.topics.by_name(&topic) else { continue };
+            let again: Vec<_> = self.placements(image, topic, Some(&BTreeSet::from([index]))).collect();
+            let failed = self.partitions.place(&again);
+            if failed.is_empty() {
+                info!(partition = %TopicPartition::new(&*topic.name, index), "partition is online again");
+            }
+            report(failed);
+        }
     }
 
     /// Follows from one image to the next. Blocks on the disk.
@@ -66,7 +81,7 @@ impl Follower {
         &'a self,
         image: &'a ClusterImage,
         topic: &'a TopicImage,
-        changed: Option<&'a std::collections::BTreeSet<i32>>,
+        changed: Option<&'a BTreeSet<i32>>,
     ) -> impl Iterator<Item = Placement> + 'a {
         let config = self.log_config(image, &topic.name);
         let here = topic.partitions.iter().filter(move |(index, partition)| {

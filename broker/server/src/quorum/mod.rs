@@ -178,10 +178,12 @@ impl Quorum {
         tokio::task::block_in_place(|| writer.follower.follow(&self.image.load(), &delta));
     }
 
-    /// Takes a snapshot when the log has grown long, and removes old files. Blocks on the disk.
+    /// Takes a snapshot when the log has grown long, removes old files, and tries again to open the
+    /// partitions that are offline. Blocks on the disk.
     pub(crate) async fn upkeep(&self) {
         let writer = self.writer.lock().await;
         let kept = tokio::task::block_in_place(|| {
+            writer.follower.retry(&self.image.load());
             if writer.store.length() > LENGTH_MAX {
                 let records: Vec<_> = self.image.load().snapshot_records().collect();
                 writer.store.snapshot(&records, now_ms())?;
