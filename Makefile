@@ -15,7 +15,7 @@ run: build ## build the release and start a broker on 127.0.0.1:9092, data in ./
 build: ## the release binary, target/release/millrace
 	$(CARGO) build --release --locked --package millrace
 
-setup: ## what the tests need: Debian packages (as root), Python, Java, Node and Go parts, in .cache/
+setup: ## what the tests need: Debian packages (as root), Python, Java, Node and Go parts, in target/tests-cache/
 	tests/setup
 
 test: setup build ## everything this machine can run; says plainly what it left out

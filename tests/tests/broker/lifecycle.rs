@@ -51,6 +51,18 @@ fn sigterm_ends_it_cleanly_and_soon() {
     assert_eq!(read_all(&mut broker.connect(), "clean").len(), 100);
 }
 
+/// Supervisors repeat themselves: `timeout` tells the child and then its group.
+#[test]
+fn a_repeated_sigterm_is_one_sigterm() {
+    let mut broker = Millrace::start(&[]);
+    broker.create_topic("twice", &[]);
+    for _ in 0..3 {
+        broker.process.signal(Signal::TERM);
+    }
+    assert_eq!(broker.process.terminate(), Some(0), "{}", broker.process.output());
+    assert!(broker.data.join(".kafka_cleanshutdown").exists(), "marked clean");
+}
+
 /// What was acknowledged before SIGTERM is there; what was not may be.
 #[test]
 fn sigterm_answers_what_is_in_flight() {
