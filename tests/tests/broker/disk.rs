@@ -23,6 +23,28 @@ impl SmallDisk {
         Some(Self { path, _directory: directory })
     }
 
+    /// A file system that the kernel can be told to find damaged, upon which it becomes read-only under whoever
+    /// writes to it, as with a disk that fails.
+    fn mount_fragile(mebibytes: u32) -> Option<Self> {
+        let directory = tempfile::tempdir().unwrap();
+        let (image, path) = (directory.path().join("image"), directory.path().join("mounted"));
+        std::fs::create_dir(&path).unwrap();
+        std::fs::File::create(&image).unwrap().set_len(u64::from(mebibytes) << 20).unwrap();
+        let made = Command::new("mkfs.ext4").args(["-q", "-F", "-O", "^has_journal"]).arg(&image).output();
+        made.is_ok_and(|made| made.status.success()).then_some(())?;
+        mount(&["-o", "loop,errors=remount-ro", &image.display().to_string()], &path).then_some(())?;
+        Some(Self { path, _directory: directory })
+    }
+
+    /// Damages a disk of [`SmallDisk::mount_fragile`].
+    fn break_down(&self) {
+        let mounts = std::fs::read_to_string("/proc/mounts").unwrap();
+        let mut lines = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
+        let device = lines.find(|fields| Path::new(fields[1]) == self.path).unwrap()[0].to_owned();
+        let name = device.strip_prefix("/dev/").unwrap();
+        std::fs::write(format!("/sys/fs/ext4/{name}/trigger_fs_error"), "1").unwrap();
+    }
+
     fn remount(&self, options: &str) {
         assert!(mount(&["-o", &format!("remount,{options}")], &self.path));
     }
@@ -47,8 +69,8 @@ struct TwoDisks {
 }
 
 impl TwoDisks {
-    fn start(part: &str, mebibytes: u32) -> Option<Self> {
-        let Some(small) = SmallDisk::mount(mebibytes) else {
+    fn start(part: &str, small: Option<SmallDisk>) -> Option<Self> {
+        let Some(small) = small else {
             places::left_out(part, "file systems cannot be mounted here (not root?)");
             return None;
         };
@@ -101,7 +123,7 @@ fn numbers(connection: &mut Connection, topic: &str) -> Vec<i64> {
 
 #[test]
 fn a_full_disk_takes_its_partitions_offline_and_no_other() {
-    let Some(mut disks) = TwoDisks::start("full-disk", 12) else { return };
+    let Some(mut disks) = TwoDisks::start("full-disk", SmallDisk::mount(12)) else { return };
     let (acknowledged, error) = disks.fill();
     assert_eq!(error, ErrorCode::KAFKA_STORAGE_ERROR);
     assert!(acknowledged > 50, "{acknowledged} records only");
@@ -123,17 +145,15 @@ fn a_full_disk_takes_its_partitions_offline_and_no_other() {
 
 #[test]
 fn a_disk_that_becomes_read_only_takes_its_partitions_offline_and_no_other() {
-    let Some(disks) = TwoDisks::start("read-only-disk", 12) else { return };
-    disks.the_rest_is_served();
-    // A disk with files open for writing cannot be made read-only, so it is asked until their descriptors are closed,
-    // or the broker is told by the kernel that nothing more can be written.
-    let remounted = mount(&["-o", "remount,ro"], &disks.small.path);
-    if !remounted {
-        places::left_out("read-only-disk", "the disk is busy: files are open for writing");
-        return;
+    let Some(disks) = TwoDisks::start("read-only-disk", SmallDisk::mount_fragile(64)) else { return };
+    for number in 0..5 {
+        let written = produce(&mut disks.broker.connect(), &disks.on_small, record(number));
+        assert_eq!(written.error_code, ErrorCode::NONE);
     }
-    let (_, error) = disks.fill();
-    assert_eq!(error, ErrorCode::KAFKA_STORAGE_ERROR);
+    disks.the_rest_is_served();
+    disks.small.break_down();
+    let written = produce(&mut disks.broker.connect(), &disks.on_small, record(5));
+    assert_eq!(written.error_code, ErrorCode::KAFKA_STORAGE_ERROR);
     disks.the_rest_is_served();
     let output = disks.broker.process.output();
     assert!(output.contains("Read-only file system"), "the log says why: {output}");
