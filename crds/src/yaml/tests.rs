@@ -29,14 +29,17 @@ fn every_property(schema: &Value, path: &str, visit: &mut impl FnMut(&str, &Valu
 
 #[test]
 fn the_committed_yaml_is_what_the_types_say() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     for crd in all().unwrap() {
-        let file = format!("{}.yaml", crd.spec.names.plural);
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(&file);
-        let committed = std::fs::read_to_string(&path).unwrap_or_default();
-        assert!(
-            committed == to_yaml(&crd).unwrap(),
-            "crds/{file} is out of date: run `cargo run -p millrace-crds --example generate`"
-        );
+        for directory in [here.to_owned(), here.join("../charts/millrace/crds")] {
+            let path = directory.join(format!("{}.yaml", crd.spec.names.plural));
+            let committed = std::fs::read_to_string(&path).unwrap_or_default();
+            assert!(
+                committed == to_yaml(&crd).unwrap(),
+                "{} is out of date: run `cargo run -p millrace-crds --example generate`",
+                path.display()
+            );
+        }
     }
 }
 

@@ -1,0 +1,77 @@
+{{- define "millrace.name" -}}
+{{- .Release.Name | trunc 50 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- define "millrace.image" -}}
+{{- printf "%s:%s" .Values.image.repository (.Values.image.tag | default .Chart.AppVersion) -}}
+{{- end -}}
+
+{{- define "millrace.serviceAccount" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- .Values.serviceAccount.name | default (printf "%s-operator" (include "millrace.name" .)) -}}
+{{- else -}}
+{{- required "serviceAccount.name is needed when serviceAccount.create is false" .Values.serviceAccount.name -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "millrace.selectorLabels" -}}
+app.kubernetes.io/name: millrace-operator
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "millrace.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") }}
+{{ include "millrace.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end -}}
+
+{{- define "millrace.bootstrap" -}}
+{{- printf "%s-bootstrap.%s.svc:9092" .Values.cluster.name .Release.Namespace -}}
+{{- end -}}
+
+{{/* What the operator does in the namespaces that it looks after. */}}
+{{- define "millrace.rules" -}}
+- apiGroups: [millrace.dev]
+  resources: [brokerclusters, topics, consumergroups]
+  verbs: [get, list, watch]
+# Finalizers.
+- apiGroups: [millrace.dev]
+  resources: [topics, consumergroups]
+  verbs: [patch]
+- apiGroups: [millrace.dev]
+  resources: [brokerclusters/status, topics/status, consumergroups/status]
+  verbs: [patch]
+# A cluster's children, by server-side apply.
+- apiGroups: [""]
+  resources: [configmaps, serviceaccounts]
+  verbs: [get, list, watch, create, patch]
+- apiGroups: [""]
+  resources: [services]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [apps]
+  resources: [statefulsets]
+  verbs: [get, list, watch, create, patch]
+- apiGroups: [policy]
+  resources: [poddisruptionbudgets]
+  verbs: [get, list, watch, create, patch]
+- apiGroups: [networking.k8s.io]
+  resources: [networkpolicies]
+  verbs: [get, list, watch, create, patch, delete]
+# Brokers are restarted by deleting their pods.
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [list, watch, delete]
+# Volumes grow.
+- apiGroups: [""]
+  resources: [persistentvolumeclaims]
+  verbs: [list, watch, patch]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+{{- if .Values.operator.autoscaling.enabled }}
+- apiGroups: [apps]
+  resources: [deployments/scale]
+  verbs: [get, patch]
+{{- end }}
+{{- end -}}

@@ -1,0 +1,126 @@
+//! `helm lint` and `helm template`, as snapshots.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use expect_test::expect_file;
+use millrace_operator::check::Checker;
+use millrace_operator::manifests::parse;
+use millrace_tests::places;
+
+/// The oldest Kubernetes that the chart is for.
+const KUBERNETES: &str = "1.33.0";
+
+/// `HELM`, or from the search path, or as `tests/setup` puts it.
+fn helm_binary() -> Option<PathBuf> {
+    let named = std::env::var_os("HELM").map(PathBuf::from);
+    let searched = std::env::var_os("PATH").into_iter().flat_map(|path| {
+        std::env::split_paths(&path).map(|directory| directory.join("helm")).collect::<Vec<_>>()
+    });
+    named.into_iter().chain(searched).chain([places::cache().join("bin/helm")]).find(|path| path.is_file())
+}
+
+fn chart() -> PathBuf {
+    places::repository().join("charts/millrace")
+}
+
+/// Runs helm; `None` where there is none.
+fn helm(arguments: &[&str]) -> Option<Output> {
+    let Some(binary) = helm_binary() else {
+        places::left_out("chart", "helm is not there");
+        return None;
+    };
+    let output = Command::new(binary)
+        .args(arguments)
+        .env("HELM_CACHE_HOME", std::env::temp_dir())
+        .current_dir(chart())
+        .output()
+        .unwrap();
+    Some(output)
+}
+
+fn template(flags: &[&str]) -> Option<Output> {
+    let mut arguments = vec!["template", "demo", ".", "--namespace", "shop", "--kube-version", KUBERNETES];
+    arguments.extend(flags);
+    helm(&arguments)
+}
+
+fn text(output: &Output) -> String {
+    let [out, err] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
+    assert!(output.status.success(), "{out}{err}");
+    out.into_owned()
+}
+
+/// The board is a file of its own; here it would only fill the snapshot.
+fn without_board(rendered: &str) -> String {
+    let mut inside = false;
+    let keep = |line: &&str| {
+        if line.starts_with("  millrace.json:") {
+            inside = true;
+            return true;
+        }
+        inside = inside && (line.starts_with("    ") || line.is_empty());
+        !inside
+    };
+    rendered.lines().filter(keep).map(|line| format!("{line}\n")).collect()
+}
+
+#[test]
+fn the_chart_has_nothing_to_complain_about() {
+    for values in ["values.yaml", "ci/full-values.yaml"] {
+        let Some(output) = helm(&["lint", "--strict", ".", "--values", values]) else { return };
+        text(&output);
+    }
+}
+
+#[test]
+fn by_itself_it_is_an_operator_with_the_least_rights() {
+    let Some(output) = template(&[]) else { return };
+    expect_file!["snapshots/default.yaml"].assert_eq(&without_board(&text(&output)));
+}
+
+#[test]
+fn with_every_switch_on() {
+    let Some(output) = template(&["--values", "ci/full-values.yaml"]) else { return };
+    let rendered = text(&output);
+    expect_file!["snapshots/full.yaml"].assert_eq(&without_board(&rendered));
+    let findings = Checker::new().unwrap().check(&parse("chart", &rendered).unwrap(), &[]);
+    assert!(findings.is_empty(), "{findings:?}");
+}
+
+#[test]
+fn values_that_are_none_are_refused() {
+    let wrong = [
+        "cluster.name=Bad_Name",
+        "operator.replicas=-1",
+        "imagee.tag=2",
+        "topics.orders.clusterRef.name=other",
+        "metrics.podMonitor.interval=fast",
+        "serviceAccount.create=false",
+    ];
+    for value in wrong {
+        let Some(output) = template(&["--set", value]) else { return };
+        assert!(!output.status.success(), "{value} was taken");
+    }
+}
+
+#[test]
+fn what_a_release_has_no_use_for_is_not_in_it() {
+    let Some(output) = template(&["--set", "operator.installCrds=false,operator.autoscaling.enabled=false"])
+    else {
+        return;
+    };
+    let rendered = text(&output);
+    assert!(!rendered.contains("deployments/scale"), "{rendered}");
+    let definitions = rendered.split("---").find(|part| part.contains("customresourcedefinitions")).unwrap();
+    assert!(!definitions.contains("create") && !definitions.contains("patch"), "{definitions}");
+}
+
+#[test]
+fn the_definitions_in_the_chart_are_those_of_the_types() {
+    for crd in millrace_crds::all().unwrap() {
+        let file = format!("crds/{}.yaml", crd.spec.names.plural);
+        let committed = std::fs::read_to_string(Path::new(&chart()).join(&file)).unwrap();
+        assert!(committed == millrace_crds::to_yaml(&crd).unwrap(), "{file} is out of date");
+    }
+}
