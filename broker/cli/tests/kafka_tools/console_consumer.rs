@@ -15,9 +15,12 @@ fn records_are_printed() {
             "
             kafka-topics --create --topic t
             kafka-topics --create --topic keyed --partitions 3
+            kafka-topics --create --topic keyless
             java kafka-console-producer --topic t < one\\ntwo\\nthree\\n
             java kafka-console-producer --topic t --compression-codec lz4 < four\\nfive\\n
-            java kafka-console-producer --topic keyed --property parse.key=true --property parse.headers=true --property null.marker=NULL < h:1,i:NULL\\tk1\\tv1\\nNULL\\tk2\\tNULL\\nj:3\\tNULL\\tv3\\n
+            java kafka-console-producer --topic keyed --property parse.key=true --property parse.headers=true --property null.marker=NULL < h:1,i:NULL\\tk1\\tv1\\nNULL\\tk2\\tNULL\\n
+            # A record without a key goes to any partition: this topic has one.
+            java kafka-console-producer --topic keyless --property parse.key=true --property parse.headers=true --property null.marker=NULL < j:3\\tNULL\\tv3\\n
             kafka-console-consumer --topic t --from-beginning --max-messages 5
             kafka-console-consumer --topic t --from-beginning --max-messages 2 --timeout-ms 20000
             kafka-console-consumer --topic t --from-beginning --max-messages 0
@@ -37,6 +40,7 @@ fn records_are_printed() {
             kafka-console-consumer --topic t --partition 0 --offset 1 --max-messages 2 --property print.value=false --property print.offset=true --property line.separator=;
             kafka-console-consumer --topic keyed --partition 0 --from-beginning --timeout-ms 1000 --formatter-config {files}/formatter.properties
             kafka-console-consumer --topic keyed --partition 1 --from-beginning --timeout-ms 1000 --property print.headers=true --property print.key=true --property headers.separator=/
+            kafka-console-consumer --topic keyless --from-beginning --max-messages 1 --property print.headers=true --property print.key=true
             kafka-console-consumer --topic keyed --partition 2 --from-beginning --timeout-ms 1000 --property print.headers=true --property print.key=true
             ",
         );

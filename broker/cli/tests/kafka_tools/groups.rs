@@ -2,6 +2,66 @@
 
 use crate::bench::with_bench;
 
+const WITHOUT_MEMBERS: &str = "
+kafka-consumer-groups --list
+kafka-topics --create --topic t --partitions 3
+kafka-topics --create --topic u --partitions 2
+kafka-consumer-groups --reset-offsets --group g --topic t --to-earliest --execute
+kafka-consumer-groups --list
+kafka-consumer-groups --list --state
+kafka-consumer-groups --list --type
+kafka-consumer-groups --list --state --type
+kafka-consumer-groups --list --state empty,Stable
+kafka-consumer-groups --list --state Stable
+kafka-consumer-groups --list --type classic
+kafka-consumer-groups --list --type consumer --state Empty
+kafka-consumer-groups --describe --group g
+kafka-consumer-groups --describe --group g --offsets
+kafka-consumer-groups --describe --group g --verbose
+kafka-consumer-groups --describe --group g --members
+kafka-consumer-groups --describe --group g --members --verbose
+kafka-consumer-groups --describe --group g --state
+kafka-consumer-groups --describe --group g --state --verbose
+kafka-consumer-groups --describe --group nothing
+kafka-consumer-groups --describe --group nothing --members
+kafka-consumer-groups --describe --group nothing --state
+kafka-consumer-groups --describe --all-groups
+kafka-consumer-groups --reset-offsets --group g --topic t:0,1 --to-latest --dry-run
+kafka-consumer-groups --reset-offsets --group g --topic t --topic u --to-latest --dry-run
+kafka-consumer-groups --reset-offsets --group g --topic t --to-offset 9 --execute
+kafka-consumer-groups --reset-offsets --group g --topic t --to-offset 0
+kafka-consumer-groups --reset-offsets --group g --topic t --shift-by -3 --dry-run
+kafka-consumer-groups --reset-offsets --group g --topic u --shift-by 3 --dry-run
+kafka-consumer-groups --reset-offsets --group g --all-topics --to-current --dry-run
+kafka-consumer-groups --reset-offsets --group g --topic u --to-current --dry-run
+kafka-consumer-groups --reset-offsets --group g --all-topics --by-duration P1D --dry-run
+kafka-consumer-groups --reset-offsets --group g --all-topics --by-duration nonsense --dry-run
+kafka-consumer-groups --reset-offsets --group g --all-topics --to-datetime 2024-01-01T00:00:00.000 --dry-run
+kafka-consumer-groups --reset-offsets --group g --all-topics --to-datetime 2024-01-01T00:00:00.000+02:00 --dry-run
+kafka-consumer-groups --reset-offsets --group g --all-topics --to-datetime yesterday --dry-run
+kafka-consumer-groups --reset-offsets --group g --all-topics --to-datetime 2024-01-01Tnow --dry-run
+kafka-consumer-groups --reset-offsets --group g --all-topics --to-earliest --export --dry-run
+kafka-consumer-groups --reset-offsets --group g --group other --topic t --to-earliest --export --dry-run
+kafka-consumer-groups --reset-offsets --group g --from-file {files}/plan.csv --dry-run
+kafka-consumer-groups --reset-offsets --group g --from-file {files}/groups.csv --dry-run
+kafka-consumer-groups --reset-offsets --group g --group other --from-file {files}/groups.csv --execute
+kafka-consumer-groups --reset-offsets --group g --group third --from-file {files}/groups.csv --dry-run
+kafka-consumer-groups --reset-offsets --group g --from-file {files}/broken.csv --dry-run
+kafka-consumer-groups --reset-offsets --group g --from-file {files}/short.csv --dry-run
+kafka-consumer-groups --reset-offsets --group g --from-file {files}/missing.csv --dry-run
+kafka-consumer-groups --reset-offsets --all-groups --all-topics --to-earliest --dry-run
+kafka-consumer-groups --delete-offsets --group g --topic t:0
+kafka-consumer-groups --delete-offsets --group g --topic t
+kafka-consumer-groups --delete-offsets --group g --topic nothing --topic t:1
+kafka-consumer-groups --delete-offsets --group nothing --topic t
+kafka-consumer-groups --describe --group g
+kafka-consumer-groups --delete --group g
+kafka-consumer-groups --delete --group other --group nothing
+kafka-consumer-groups --delete --group nothing
+kafka-consumer-groups --delete --all-groups
+kafka-consumer-groups --list
+";
+
 #[test]
 fn offsets_of_a_group_without_members() {
     with_bench(|bench| {
@@ -12,65 +72,7 @@ fn offsets_of_a_group_without_members() {
                 ("broken.csv", "g,t,zero,0\n"),
                 ("short.csv", "t\n"),
             ],
-            "
-            kafka-consumer-groups --list
-            kafka-topics --create --topic t --partitions 3
-            kafka-topics --create --topic u --partitions 2
-            kafka-consumer-groups --reset-offsets --group g --topic t --to-earliest --execute
-            kafka-consumer-groups --list
-            kafka-consumer-groups --list --state
-            kafka-consumer-groups --list --type
-            kafka-consumer-groups --list --state --type
-            kafka-consumer-groups --list --state empty,Stable
-            kafka-consumer-groups --list --state Stable
-            kafka-consumer-groups --list --type classic
-            kafka-consumer-groups --list --type consumer --state Empty
-            kafka-consumer-groups --describe --group g
-            kafka-consumer-groups --describe --group g --offsets
-            kafka-consumer-groups --describe --group g --verbose
-            kafka-consumer-groups --describe --group g --members
-            kafka-consumer-groups --describe --group g --members --verbose
-            kafka-consumer-groups --describe --group g --state
-            kafka-consumer-groups --describe --group g --state --verbose
-            kafka-consumer-groups --describe --group nothing
-            kafka-consumer-groups --describe --group nothing --members
-            kafka-consumer-groups --describe --group nothing --state
-            kafka-consumer-groups --describe --all-groups
-            kafka-consumer-groups --reset-offsets --group g --topic t:0,1 --to-latest --dry-run
-            kafka-consumer-groups --reset-offsets --group g --topic t --topic u --to-latest --dry-run
-            kafka-consumer-groups --reset-offsets --group g --topic t --to-offset 9 --execute
-            kafka-consumer-groups --reset-offsets --group g --topic t --to-offset 0
-            kafka-consumer-groups --reset-offsets --group g --topic t --shift-by -3 --dry-run
-            kafka-consumer-groups --reset-offsets --group g --topic u --shift-by 3 --dry-run
-            kafka-consumer-groups --reset-offsets --group g --all-topics --to-current --dry-run
-            kafka-consumer-groups --reset-offsets --group g --topic u --to-current --dry-run
-            kafka-consumer-groups --reset-offsets --group g --all-topics --by-duration P1D --dry-run
-            kafka-consumer-groups --reset-offsets --group g --all-topics --by-duration nonsense --dry-run
-            kafka-consumer-groups --reset-offsets --group g --all-topics --to-datetime 2024-01-01T00:00:00.000 --dry-run
-            kafka-consumer-groups --reset-offsets --group g --all-topics --to-datetime 2024-01-01T00:00:00.000+02:00 --dry-run
-            kafka-consumer-groups --reset-offsets --group g --all-topics --to-datetime yesterday --dry-run
-            kafka-consumer-groups --reset-offsets --group g --all-topics --to-datetime 2024-01-01Tnow --dry-run
-            kafka-consumer-groups --reset-offsets --group g --all-topics --to-earliest --export --dry-run
-            kafka-consumer-groups --reset-offsets --group g --group other --topic t --to-earliest --export --dry-run
-            kafka-consumer-groups --reset-offsets --group g --from-file {files}/plan.csv --dry-run
-            kafka-consumer-groups --reset-offsets --group g --from-file {files}/groups.csv --dry-run
-            kafka-consumer-groups --reset-offsets --group g --group other --from-file {files}/groups.csv --execute
-            kafka-consumer-groups --reset-offsets --group g --group third --from-file {files}/groups.csv --dry-run
-            kafka-consumer-groups --reset-offsets --group g --from-file {files}/broken.csv --dry-run
-            kafka-consumer-groups --reset-offsets --group g --from-file {files}/short.csv --dry-run
-            kafka-consumer-groups --reset-offsets --group g --from-file {files}/missing.csv --dry-run
-            kafka-consumer-groups --reset-offsets --all-groups --all-topics --to-earliest --dry-run
-            kafka-consumer-groups --delete-offsets --group g --topic t:0
-            kafka-consumer-groups --delete-offsets --group g --topic t
-            kafka-consumer-groups --delete-offsets --group g --topic nothing --topic t:1
-            kafka-consumer-groups --delete-offsets --group nothing --topic t
-            kafka-consumer-groups --describe --group g
-            kafka-consumer-groups --delete --group g
-            kafka-consumer-groups --delete --group other --group nothing
-            kafka-consumer-groups --delete --group nothing
-            kafka-consumer-groups --delete --all-groups
-            kafka-consumer-groups --list
-            ",
+            WITHOUT_MEMBERS,
         );
     });
 }

@@ -213,7 +213,7 @@ fn print_members(group: &GroupDescription, verbose: bool, io: &mut Io) -> Result
     let widest = |least: usize, cell: fn(&GroupMember) -> &str| {
         members.iter().map(|member| length(cell(member))).max().unwrap_or(0).max(least)
     };
-    let with_instances = members.iter().any(|member| instance(member) != "");
+    let with_instances = members.iter().any(|member| !instance(member).is_empty());
     let mut widths = vec![
         if members.is_empty() { 15 } else { length(&group.group).max(15) },
         widest(15, |member| &member.member_id),
