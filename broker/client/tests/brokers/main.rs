@@ -4,7 +4,9 @@
 
 mod clients;
 mod consuming;
+mod crash;
 mod groups;
+mod mixed;
 mod producing;
 mod support;
 
@@ -54,6 +56,7 @@ const SCENARIOS: &[support::Scenario] = &[
         Box::pin(groups::cut_connections_do_not_cost_membership(at))
     }),
     ("groups::a_crowd_settles", |at| Box::pin(groups::a_crowd_settles(at))),
+    ("mixed::java_members_share_with_ours", |at| Box::pin(mixed::java_members_share_with_ours(at))),
 ];
 
 #[test]
@@ -72,4 +75,12 @@ fn against_kafka() {
         return;
     };
     run_all(SCENARIOS, &cluster.place());
+}
+
+#[test]
+fn through_crashes() {
+    let cluster = Cluster::millrace();
+    let place = cluster.place();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(crash::crashes_cost_nothing_that_was_acknowledged(place, cluster.into_millrace()));
 }

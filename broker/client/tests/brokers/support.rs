@@ -73,6 +73,14 @@ impl Cluster {
     pub(crate) fn place(&self) -> Place {
         self.place.clone()
     }
+
+    /// The broker alone, to be killed and started again.
+    pub(crate) fn into_millrace(self) -> Millrace {
+        match self._broker {
+            Broker::Millrace(broker) => broker,
+            Broker::Kafka(_) => panic!("Kafka is not to be killed here"),
+        }
+    }
 }
 
 /// The broker listens twice: for itself, and behind the proxy, which is what it then advertises.
