@@ -27,7 +27,7 @@ STEPS = [
     ("produce with keys", "kafka-console-producer", "--topic {topic}-log --property parse.key=true --property key.separator=:", "k1:four\nk2:five\n"),
     ("produce compressed", "kafka-console-producer", "--topic {topic}-log --compression-codec gzip", "six\n"),
     ("consume", "kafka-console-consumer", "--topic {topic}-log --from-beginning --max-messages 6 --timeout-ms 20000", ""),
-    ("consume until idle", "kafka-console-consumer", "--topic {topic}-log --from-beginning --timeout-ms 2000", ""),
+    ("consume until idle", "kafka-console-consumer", "--topic {topic}-log --from-beginning --timeout-ms 5000", ""),
     ("consume with keys", "kafka-console-consumer", "--topic {topic}-log --from-beginning --max-messages 6 --timeout-ms 20000 --property print.key=true --property print.partition=true --property print.offset=true", ""),
     ("consume one partition", "kafka-console-consumer", "--topic {topic}-log --partition 0 --offset 4 --max-messages 2 --timeout-ms 20000", ""),
     ("consume in a group", "kafka-console-consumer", "--topic {topic}-log --group {group} --from-beginning --max-messages 4 --timeout-ms 20000", ""),

@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use millrace_protocol::messages::produce::{
     PartitionProduceData, ProduceRequest, ProduceResponse, TopicProduceData,
 };
-use millrace_protocol::records::{BatchOptions, Compression};
+use millrace_protocol::records::{BatchOptions, Compression, ProducerStamp};
 use millrace_protocol::{ErrorCode, Uuid};
 use millrace_tests::Connection;
 use millrace_tests::records::{PRODUCE_VERSION, batch, build, produce, produce_request};
@@ -64,6 +64,15 @@ pub(super) const CASES: &[Case] = &[
     ("produce: a control batch", |c| {
         let options = BatchOptions { control: true, ..Default::default() };
         patient(c, &produce_request(PRESENT, 0, 1, Some(build(options, &[b"x"]))))
+    }),
+    ("produce: a batch of a transaction, and no transactional id", |c| {
+        let producer = Some(ProducerStamp { id: 7, epoch: 0, base_sequence: 0 });
+        let options = BatchOptions { transactional: true, producer, ..Default::default() };
+        patient(c, &produce_request(PRESENT, 0, 1, Some(build(options, &[b"x"]))))
+    }),
+    ("produce: acks=all, and fewer replicas than min.insync.replicas", |c| {
+        create_configured(c, "alone", &[("min.insync.replicas", "2")]);
+        produced(c, &produce_request("alone", 0, -1, some_batch()))
     }),
     ("produce: zstd in a request too old for it", |c| {
         let options = BatchOptions { compression: Compression::Zstd, ..Default::default() };
