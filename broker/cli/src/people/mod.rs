@@ -5,7 +5,7 @@
 //! | file | is |
 //! |---|---|
 //! | `screen.rs`, `table.rs`, `failure.rs`, `units.rs` | how results and failures look |
-//! | `session.rs`, `position.rs`, `peek.rs` | what commands ask a cluster in common |
+//! | `session.rs`, `position.rs`, `peek.rs`, `payload.rs` | what commands have in common |
 //! | the rest | one command each |
 //!
 //! Kafka's own flags and output are `kafka`'s business.

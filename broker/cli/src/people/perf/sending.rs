@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use millrace_client::config::{BatchCallback, BatchReport};
 use millrace_client::{ClientError, Producer, ProducerConfig, Record};
-use tokio::runtime::{Builder, Handle};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::oneshot;
 
 use super::histogram::Histogram;
@@ -113,6 +113,17 @@ struct Shared {
     late_max_ns: AtomicU64,
 }
 
+impl Shared {
+    /// Waits for all connections; returns when the load began.
+    fn start_together(&self) -> Instant {
+        if self.ready.wait().is_leader() {
+            let _first = self.start.set(Instant::now());
+        }
+        self.ready.wait();
+        self.start.get().copied().unwrap_or_else(Instant::now)
+    }
+}
+
 fn lock(stats: &Mutex<Stats>) -> std::sync::MutexGuard<'_, Stats> {
     stats.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -200,17 +211,15 @@ impl Sending {
 
 /// One connection from its first record to its last answer.
 fn connection(load: &Load, index: u64, shared: &Arc<Shared>) -> Result<(), Failure> {
-    let cannot = |error: std::io::Error| Failure::new(format!("cannot start: {error}"));
-    let runtime = Builder::new_current_thread().enable_all().build().map_err(cannot)?;
-    let reports = Arc::clone(shared);
-    let config = ProducerConfig {
-        track_latency: true,
-        on_batch: Some(BatchCallback(Arc::new(move |report: &BatchReport<'_>| {
-            lock(&reports.stats[index as usize]).add(report);
-        }))),
-        ..load.config.clone()
+    let (runtime, producer) = match connect(load, index, shared) {
+        Ok(connected) => connected,
+        Err(failure) => {
+            // The others wait for everybody.
+            shared.is_stopped.store(true, Ordering::Release);
+            shared.start_together();
+            return Err(failure);
+        }
     };
-    let producer = Arc::new(runtime.block_on(Producer::new(config))?);
     let (done, is_done) = oneshot::channel();
     let generator = Generator {
         load: load.clone(),
@@ -231,6 +240,21 @@ fn connection(load: &Load, index: u64, shared: &Arc<Shared>) -> Result<(), Failu
     generated.and(closed.map_err(Failure::from))
 }
 
+fn connect(load: &Load, index: u64, shared: &Arc<Shared>) -> Result<(Runtime, Arc<Producer>), Failure> {
+    let cannot = |error: std::io::Error| Failure::new(format!("cannot start: {error}"));
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(cannot)?;
+    let reports = Arc::clone(shared);
+    let config = ProducerConfig {
+        track_latency: true,
+        on_batch: Some(BatchCallback(Arc::new(move |report: &BatchReport<'_>| {
+            lock(&reports.stats[index as usize]).add(report);
+        }))),
+        ..load.config.clone()
+    };
+    let producer = Arc::new(runtime.block_on(Producer::new(config))?);
+    Ok((runtime, producer))
+}
+
 struct Generator {
     load: Load,
     index: u64,
@@ -246,11 +270,7 @@ impl Generator {
     fn run(mut self, handle: &Handle, done: oneshot::Sender<()>) -> Result<(), Failure> {
         let prepared = handle.block_on(self.warm_up());
         // Everybody passes, also who failed: the others wait.
-        if self.shared.ready.wait().is_leader() {
-            let _first = self.shared.start.set(Instant::now());
-        }
-        self.shared.ready.wait();
-        let start = self.shared.start.get().copied().unwrap_or_else(Instant::now);
+        let start = self.shared.start_together();
         let result = match prepared {
             Ok(()) => handle.block_on(self.generate(start)),
             Err(error) => Err(error),
