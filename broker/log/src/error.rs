@@ -49,6 +49,13 @@ pub enum LogError {
         /// The topic's limit.
         max_bytes: usize,
     },
+    /// Records that are too large to be looked into, once decompressed. Kafka, which has no such limit, says
+    /// MESSAGE_TOO_LARGE of records that do not fit, and producers then send less at once.
+    #[error("records of a batch are larger than {limit_bytes} bytes when decompressed")]
+    DecompressedTooLarge {
+        /// What was left for them.
+        limit_bytes: usize,
+    },
     /// One append that no segment can hold. Kafka: RECORD_LIST_TOO_LARGE.
     #[error("an append of {size_bytes} bytes exceeds segment.bytes ({segment_bytes})")]
     RecordListTooLarge {
@@ -169,9 +176,10 @@ impl From<RecordsError> for LogError {
             RecordsError::UnsupportedCodec(_) | RecordsError::UnknownCodec(_) => {
                 Self::UnsupportedCompression(error.to_string())
             }
-            RecordsError::InvalidBatch(_)
-            | RecordsError::InvalidRecord(_)
-            | RecordsError::TooLarge { .. } => Self::InvalidRecord(error.to_string()),
+            RecordsError::InvalidBatch(_) | RecordsError::InvalidRecord(_) => {
+                Self::InvalidRecord(error.to_string())
+            }
+            RecordsError::TooLarge { limit_bytes } => Self::DecompressedTooLarge { limit_bytes },
             error => Self::CorruptMessage(error),
         }
     }

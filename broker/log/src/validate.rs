@@ -5,7 +5,8 @@
 
 use bytes::{Bytes, BytesMut};
 use millrace_protocol::records::{
-    Batch, BatchBuilder, BatchHeader, BatchOptions, Batches, Compression, ProducerStamp, TimestampType,
+    Batch, BatchBuilder, BatchHeader, BatchOptions, Batches, Body, Compression, ProducerStamp, RecordsError,
+    TimestampType,
 };
 
 use crate::LogError;
@@ -13,6 +14,8 @@ use crate::config::{CompressionPolicy, LogConfig};
 
 /// Records of one batch that a refusal names; Kafka names all of them, a million perhaps.
 const TOLD_MAX: usize = 1000;
+/// Batches that are refused by their header are decompressed only to name the records at fault: this far.
+const NAMING_BYTES_MAX: usize = 8 << 20;
 
 /// Who appends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,8 +60,22 @@ pub(crate) struct Plan {
     pub(crate) append_time_ms: i64,
 }
 
-/// Checks `bytes` against the rules and says what to write.
-pub(crate) fn plan(bytes: Bytes, options: &AppendOptions, config: &LogConfig) -> Result<Plan, LogError> {
+/// Whether a client's batch at the front of `bytes` has to be decompressed or compressed before it is stored.
+pub(crate) fn looks_into(bytes: &[u8], now_ms: i64, config: &LogConfig) -> bool {
+    let Ok(header) = BatchHeader::parse(bytes) else { return false };
+    let Ok(codec) = header.attributes.compression() else { return false };
+    let asks = config.retention.policy.compact || bounded_below(config) || too_late(&header, now_ms, config);
+    (asks && codec != Compression::None) || matches!(needs_recompression(&header, config), Ok(true))
+}
+
+/// Checks `bytes` against the rules and says what to write. What is decompressed on the way is taken from
+/// `budget_bytes`.
+pub(crate) fn plan(
+    bytes: Bytes,
+    options: &AppendOptions,
+    config: &LogConfig,
+    budget_bytes: &mut usize,
+) -> Result<Plan, LogError> {
     let mut plan = Plan {
         bytes: bytes.clone(),
         batches: Vec::new(),
@@ -75,7 +92,7 @@ pub(crate) fn plan(bytes: Bytes, options: &AppendOptions, config: &LogConfig) ->
         let mut planned = PlannedBatch { header: batch.header, start, restamped: false };
         start += batch.bytes.len();
         if judged {
-            judge(&batch, options, config)?;
+            judge(&batch, options, config, budget_bytes)?;
             rewrites |= needs_recompression(&batch.header, config)?;
             restamp(&mut planned, options, config);
         }
@@ -84,7 +101,7 @@ pub(crate) fn plan(bytes: Bytes, options: &AppendOptions, config: &LogConfig) ->
         plan.batches.push(planned);
     }
     if rewrites {
-        recompress(&mut plan, config)?;
+        recompress(&mut plan, config, budget_bytes)?;
     }
     if judged && config.message.timestamp_type == TimestampType::LogAppendTime {
         plan.append_time_ms = options.now_ms;
@@ -92,7 +109,12 @@ pub(crate) fn plan(bytes: Bytes, options: &AppendOptions, config: &LogConfig) ->
     Ok(plan)
 }
 
-fn judge(batch: &Batch, options: &AppendOptions, config: &LogConfig) -> Result<(), LogError> {
+fn judge(
+    batch: &Batch,
+    options: &AppendOptions,
+    config: &LogConfig,
+    budget_bytes: &mut usize,
+) -> Result<(), LogError> {
     let header = &batch.header;
     let invalid = |reason: &str| Err(LogError::InvalidRecord(reason.to_owned()));
     let max_bytes = config.message.max_bytes as usize;
@@ -122,15 +144,46 @@ fn judge(batch: &Batch, options: &AppendOptions, config: &LogConfig) -> Result<(
         });
     }
     // The header names the latest timestamp: records are looked at only to say which of them are wrong.
-    let too_late = creates_time && check_timestamp(header.max_timestamp, options.now_ms, config).is_err();
-    let bounded_below = creates_time && config.message.timestamp_before_max_ms != i64::MAX;
-    if (config.retention.policy.compact && !header.attributes.is_control()) || bounded_below || too_late {
-        judge_records(batch, options, config)?;
+    let too_late = too_late(header, options.now_ms, config);
+    if (config.retention.policy.compact && !header.attributes.is_control()) || bounded_below(config) {
+        judge_records(batch, options, config, budget_bytes)?;
+    } else if too_late {
+        let mut naming_bytes = NAMING_BYTES_MAX.min(*budget_bytes);
+        *budget_bytes -= naming_bytes;
+        let judged = judge_records(batch, options, config, &mut naming_bytes);
+        *budget_bytes += naming_bytes;
+        if !matches!(judged, Err(LogError::DecompressedTooLarge { .. })) {
+            judged?;
+        }
     }
     if too_late {
         check_timestamp(header.max_timestamp, options.now_ms, config)?;
     }
     Ok(())
+}
+
+fn too_late(header: &BatchHeader, now_ms: i64, config: &LogConfig) -> bool {
+    config.message.timestamp_type == TimestampType::CreateTime
+        && check_timestamp(header.max_timestamp, now_ms, config).is_err()
+}
+
+fn bounded_below(config: &LogConfig) -> bool {
+    config.message.timestamp_type == TimestampType::CreateTime
+        && config.message.timestamp_before_max_ms != i64::MAX
+}
+
+/// A batch's records, within the topic's limit and what is left of the budget.
+fn body(batch: &Batch, config: &LogConfig, budget_bytes: &mut usize) -> Result<Body, LogError> {
+    let limit_bytes = (*budget_bytes).min(config.message.decompressed_max_bytes as usize);
+    let body = batch.body(limit_bytes);
+    let cost_bytes = match &body {
+        Ok(_) if batch.header.attributes.compression() == Ok(Compression::None) => 0,
+        Ok(body) => body.data.len(),
+        Err(RecordsError::TooLarge { .. }) => limit_bytes,
+        Err(_) => 0,
+    };
+    *budget_bytes = budget_bytes.saturating_sub(cost_bytes);
+    Ok(body?)
 }
 
 fn timestamp_bounds(now_ms: i64, config: &LogConfig) -> (i64, i64) {
@@ -150,11 +203,16 @@ fn check_timestamp(timestamp_ms: i64, now_ms: i64, config: &LogConfig) -> Result
 }
 
 /// The rules that need every record: a key where the topic is compacted, a timestamp within bounds.
-fn judge_records(batch: &Batch, options: &AppendOptions, config: &LogConfig) -> Result<(), LogError> {
+fn judge_records(
+    batch: &Batch,
+    options: &AppendOptions,
+    config: &LogConfig,
+    budget_bytes: &mut usize,
+) -> Result<(), LogError> {
     let wants_keys = config.retention.policy.compact && !batch.header.attributes.is_control();
     let bounds_times = config.message.timestamp_type == TimestampType::CreateTime;
     let (earliest_ms, latest_ms) = timestamp_bounds(options.now_ms, config);
-    let body = batch.body(config.message.decompressed_max_bytes as usize)?;
+    let body = body(batch, config, budget_bytes)?;
     let (mut timestamps, mut count, mut told) = (false, 0, Vec::new());
     for (index, record) in (0..).zip(body.refs()) {
         let record = record?;
@@ -196,14 +254,14 @@ fn needs_recompression(header: &BatchHeader, config: &LogConfig) -> Result<bool,
 }
 
 /// Writes the batches anew with the topic's codec, records unchanged.
-fn recompress(plan: &mut Plan, config: &LogConfig) -> Result<(), LogError> {
+fn recompress(plan: &mut Plan, config: &LogConfig, budget_bytes: &mut usize) -> Result<(), LogError> {
     let CompressionPolicy::Codec(codec) = config.message.compression else { return Ok(()) };
     let max_bytes = config.message.max_bytes as usize;
     let mut out = BytesMut::with_capacity(plan.bytes.len());
     for planned in &mut plan.batches {
         let batch = Batch::parse(&plan.bytes.slice(planned.start..))?;
         planned.start = out.len();
-        let bytes = rewrite(&batch, codec, planned, config)?;
+        let bytes = rewrite(&batch, codec, planned, config, budget_bytes)?;
         if bytes.len() > max_bytes {
             return Err(LogError::RecordTooLarge { size_bytes: bytes.len(), max_bytes });
         }
@@ -220,6 +278,7 @@ fn rewrite(
     codec: Compression,
     planned: &PlannedBatch,
     config: &LogConfig,
+    budget_bytes: &mut usize,
 ) -> Result<Bytes, LogError> {
     let header = &batch.header;
     if header.attributes.compression()? == codec && !planned.restamped {
@@ -239,7 +298,7 @@ fn rewrite(
         control: header.attributes.is_control(),
         delete_horizon_ms: None,
     };
-    let body = batch.body(config.message.decompressed_max_bytes as usize)?;
+    let body = body(batch, config, budget_bytes)?;
     let mut builder = BatchBuilder::with_capacity(options, body.data.len());
     for record in body.refs() {
         builder.append_ref(&record?)?;

@@ -28,8 +28,11 @@ pub(crate) enum Dispatched {
     Refused(String),
 }
 
-/// An answer that is still being worked out; `None` closes nothing and sends nothing.
-pub(crate) type Answer = Pin<Box<dyn Future<Output = Option<Response>> + Send>>;
+/// An answer that is still being worked out.
+pub(crate) type Answer = Pin<Box<dyn Future<Output = Answered> + Send>>;
+
+/// An answer that was worked out, `None` where the protocol wants none; or why the connection has to be closed.
+pub(crate) type Answered = Result<Option<Response>, String>;
 
 /// Reads the header, finds the route, and starts the request. Never waits.
 pub(crate) fn dispatch(services: &Arc<Services>, peer: &Arc<Peer>, frame: Bytes) -> Dispatched {

@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
+
 use crate::config::LiveConfig;
 use crate::groups::Groups;
 use crate::logging::LogLevels;
@@ -25,4 +27,7 @@ pub(crate) struct Services {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) budget: ByteBudget,
     pub(crate) connections: Arc<ConnectionLimits>,
+    /// Requests whose records are decompressed at the same time: each may take a core for a while, and a
+    /// hundred megabytes.
+    pub(crate) unpacking: Arc<Semaphore>,
 }

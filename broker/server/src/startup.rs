@@ -11,6 +11,8 @@ use millrace_metadata::controller::{ControllerSettings, Registration};
 use millrace_metadata::image::EndpointImage;
 use millrace_protocol::Uuid;
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
@@ -123,6 +125,8 @@ fn open(
     logs.settle();
     let groups = Groups::open(Arc::clone(&partitions), Arc::clone(&quorum), Arc::clone(&config));
     let limits = &settings.limits;
+    // One core stays for everybody else.
+    let unpacking_max = Handle::current().metrics().num_workers().saturating_sub(1).max(1);
     Ok(Arc::new(Services {
         metadata: quorum.view(),
         fetch_sessions: Arc::new(FetchSessions::new(
@@ -131,6 +135,7 @@ fn open(
         )),
         budget: ByteBudget::new(limits.queued_request_bytes_max),
         connections: Arc::new(ConnectionLimits::new(shares.connections)),
+        unpacking: Arc::new(Semaphore::new(unpacking_max)),
         producer_ids: ProducerIds::new(settings.node_id),
         config,
         quorum,

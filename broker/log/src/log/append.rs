@@ -49,8 +49,22 @@ impl Log {
     /// The rules' refusals (see [`LogError`]), [`LogError::Storage`], [`LogError::Offline`],
     /// [`LogError::Closed`].
     pub fn append(&self, records: Bytes, options: &AppendOptions) -> Result<AppendInfo, LogError> {
+        self.append_within(records, options, &mut { usize::MAX })
+    }
+
+    /// Appends as [`Log::append`] does, and takes the bytes that the topic's rules had to decompress from
+    /// `budget_bytes`.
+    ///
+    /// # Errors
+    /// As [`Log::append`]; [`LogError::DecompressedTooLarge`] when the budget is used up.
+    pub fn append_within(
+        &self,
+        records: Bytes,
+        options: &AppendOptions,
+        budget_bytes: &mut usize,
+    ) -> Result<AppendInfo, LogError> {
         let config = self.config();
-        let mut plan = validate::plan(records, options, &config)?;
+        let mut plan = validate::plan(records, options, &config, budget_bytes)?;
         let mut writer = self.writer.lock();
         writer.check_running()?;
         let (Some(first), Some(last)) = (plan.batches.first(), plan.batches.last()) else {
@@ -82,6 +96,13 @@ impl Log {
             position += planned.header.size_bytes() as u64;
         }
         Ok(self.publish(&mut writer, &plan, written_at, position, &config))
+    }
+
+    /// Whether the topic's rules have a client's batch decompressed or compressed before it is stored: work
+    /// that does not belong into an asynchronous task.
+    #[must_use]
+    pub fn looks_into(&self, records: &[u8], now_ms: i64) -> bool {
+        validate::looks_into(records, now_ms, &self.config())
     }
 
     fn nothing_appended(&self) -> AppendInfo {

@@ -6,7 +6,7 @@
 mod down;
 mod message;
 
-pub use down::from_batches;
+pub use down::{Room, from_batches};
 
 use std::borrow::Cow;
 
@@ -32,9 +32,9 @@ pub fn magic(records: &[u8]) -> Option<i8> {
 ///
 /// # Errors
 /// What is wrong with the set, or [`RecordsError::TooLarge`] when compressed messages hold more than
-/// `limit_bytes` together.
-pub fn to_batch(set: &[u8], limit_bytes: usize) -> Result<Bytes, RecordsError> {
-    let mut converter = Converter { limit_bytes, codec: Compression::None, records: Vec::new() };
+/// `budget_bytes` together. What they hold is taken from the budget, all that is left where they hold more.
+pub fn to_batch(set: &[u8], budget_bytes: &mut usize) -> Result<Bytes, RecordsError> {
+    let mut converter = Converter { budget_bytes, codec: Compression::None, records: Vec::new() };
     for message in Messages::new(set) {
         converter.take(&message?)?;
     }
@@ -50,13 +50,13 @@ struct Held {
 }
 
 /// Collects messages until the codec of the batch is known, which the last wrapper decides.
-struct Converter {
-    limit_bytes: usize,
+struct Converter<'a> {
+    budget_bytes: &'a mut usize,
     codec: Compression,
     records: Vec<Held>,
 }
 
-impl Converter {
+impl Converter<'_> {
     fn take(&mut self, message: &Message<'_>) -> Result<(), RecordsError> {
         message.check_crc()?;
         let codec = message.compression()?;
@@ -64,8 +64,12 @@ impl Converter {
             return self.push(message, message.timestamp_ms);
         }
         self.codec = codec;
-        let inner = open_wrapper(message, codec, self.limit_bytes)?;
-        self.limit_bytes -= inner.len();
+        let opened = open_wrapper(message, codec, *self.budget_bytes);
+        if matches!(opened, Err(RecordsError::TooLarge { .. })) {
+            *self.budget_bytes = 0;
+        }
+        let inner = opened?;
+        *self.budget_bytes = self.budget_bytes.saturating_sub(inner.len());
         for nested in Messages::new(&inner) {
             let nested = nested?;
             nested.check_crc()?;

@@ -120,6 +120,10 @@ fn whole_messages() {
     );
 }
 
+fn room() -> legacy::Room {
+    legacy::Room { first_bytes: RECORDS_LIMIT_BYTES, rest_bytes: RECORDS_LIMIT_BYTES }
+}
+
 #[test]
 fn records() {
     let batches: Vec<_> = Compression::ALL.iter().map(|codec| batch(*codec)).collect();
@@ -128,7 +132,7 @@ fn records() {
     for batch in &batches {
         for magic in [0, 1] {
             // zstd has no place in message sets.
-            if let Ok(set) = legacy::from_batches(batch.clone(), magic, 0, RECORDS_LIMIT_BYTES) {
+            if let Ok(set) = legacy::from_batches(batch.clone(), magic, 0, &mut room()) {
                 seeds.push(("message set", set));
             }
         }
@@ -174,9 +178,9 @@ fn read_records(input: &Bytes) {
         }
     }
     for magic in [0, 1] {
-        let _ = legacy::from_batches(input.clone(), magic, 0, RECORDS_LIMIT_BYTES);
+        let _ = legacy::from_batches(input.clone(), magic, 0, &mut room());
     }
-    if let Ok(batch) = legacy::to_batch(input, RECORDS_LIMIT_BYTES) {
+    if let Ok(batch) = legacy::to_batch(input, &mut { RECORDS_LIMIT_BYTES }) {
         assert!(Batches::new(batch).all(|batch| batch.is_ok_and(|batch| batch.validate().is_ok())));
     }
 }

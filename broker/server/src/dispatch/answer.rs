@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use millrace_protocol::messages::fetch::FetchRequest;
-use millrace_protocol::messages::produce::ProduceRequest;
+use millrace_protocol::messages::produce::{ProduceRequest, ProduceResponse};
 use millrace_protocol::wire::{DecodeError, EncodeError, Reader};
 use millrace_protocol::{Message, Request};
+use tokio::sync::Semaphore;
 use tracing::{Instrument, Span, debug_span, error};
 
-use super::Dispatched;
+use super::{Answered, Dispatched};
 use crate::context::RequestContext;
 use crate::handlers as h;
 use crate::handlers::fetch::{FetchAnswer, FetchStarted};
@@ -28,7 +29,7 @@ macro_rules! later {
             let ($s, $c) = (&*services, &context);
             let response = $handler.await;
             services.metrics.observe_request(context.api_key, started.elapsed());
-            $crate::dispatch::answer::frame(&context, context.api_version, &response)
+            $crate::dispatch::answer::frame(&context, context.api_version, &response).map(Some)
         };
         Ok($crate::dispatch::Dispatched::Waiting {
             answer: Box::pin(::tracing::Instrument::instrument(work, span)),
@@ -53,7 +54,7 @@ pub(super) fn now<R: Request>(
 }
 
 /// Appends in the connection's own task: no hand-off, and with one replica nothing to wait for but a
-/// flush, where the topic asks for one.
+/// flush, where the topic asks for one. Records that have to be looked into are another matter.
 pub(super) fn produce(
     services: &Arc<Services>,
     context: RequestContext,
@@ -61,28 +62,82 @@ pub(super) fn produce(
 ) -> Result<Dispatched, DecodeError> {
     let started = Instant::now();
     let request = ProduceRequest::decode(&mut body, context.api_version)?;
+    if h::produce::looks_into(&services.partitions, &context, &request) {
+        return Ok(produce_aside(Arc::clone(services), context, request, started));
+    }
     let wants_answer = request.acks != 0;
     let span = span(&context);
     let produced = span.in_scope(|| h::produce::handle(&services.partitions, &context, request));
     let metrics = Arc::clone(&services.metrics);
     if wants_answer && !produced.flushes.is_empty() {
         let work = async move {
-            let response = tokio::task::spawn_blocking(|| h::produce::flush(produced)).await.ok()?;
+            let response = aside(|| h::produce::flush(produced)).await?;
             metrics.observe_request(context.api_key, started.elapsed());
-            frame(&context, context.api_version, &response)
+            frame(&context, context.api_version, &response).map(Some)
         };
         return Ok(Dispatched::Waiting { answer: Box::pin(work.instrument(span)), barrier: false });
     }
     metrics.observe_request(context.api_key, started.elapsed());
+    Ok(dispatched(tell_produced(&context, wants_answer, &produced.response)))
+}
+
+/// Appends on a thread of its own, a few requests at a time: decompression may take seconds, and the
+/// connection's task shares its thread with others.
+fn produce_aside(
+    services: Arc<Services>,
+    context: RequestContext,
+    request: ProduceRequest,
+    started: Instant,
+) -> Dispatched {
+    let span = span(&context);
+    let wants_answer = request.acks != 0;
+    let work = async move {
+        let metrics = Arc::clone(&services.metrics);
+        let unpacking = Arc::clone(&services.unpacking);
+        let (context, response) = unpack(unpacking, move || {
+            let produced = h::produce::handle(&services.partitions, &context, request);
+            let response = if wants_answer { h::produce::flush(produced) } else { produced.response };
+            (context, response)
+        })
+        .await?;
+        metrics.observe_request(context.api_key, started.elapsed());
+        tell_produced(&context, wants_answer, &response)
+    };
+    Dispatched::Waiting { answer: Box::pin(work.instrument(span)), barrier: true }
+}
+
+fn tell_produced(context: &RequestContext, wants_answer: bool, response: &ProduceResponse) -> Answered {
     if wants_answer {
-        return Ok(respond(&context, context.api_version, &produced.response));
+        return frame(context, context.api_version, response).map(Some);
     }
     // Nobody reads an error of `acks=0`; a closed connection makes the client look again
     // (`KafkaApis.handleProduceRequest`).
-    match h::produce::first_error(&produced.response) {
-        None => Ok(Dispatched::Ready(None)),
-        Some(error) => Ok(Dispatched::Refused(format!("produce with acks=0 failed: {error}"))),
+    match h::produce::first_error(response) {
+        None => Ok(None),
+        Some(error) => Err(format!("produce with acks=0 failed: {error}")),
     }
+}
+
+/// Runs what may block on a thread where it may.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
+    let span = Span::current();
+    let ended = tokio::task::spawn_blocking(move || span.in_scope(work)).await;
+    ended.map_err(|error| format!("a request was given up: {error}"))
+}
+
+/// Runs what decompresses when its turn has come. Work that has begun goes to its end, and keeps its turn,
+/// even when nobody waits for it any more.
+async fn unpack<T: Send + 'static>(
+    unpacking: Arc<Semaphore>,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, String> {
+    let turn = unpacking.acquire_owned().await.map_err(|error| error.to_string())?;
+    aside(move || {
+        let done = work();
+        drop(turn);
+        done
+    })
+    .await
 }
 
 /// Answers from the page cache, or parks until there is something to read.
@@ -103,16 +158,24 @@ pub(super) fn fetch(
             request,
         )
     }) {
-        FetchStarted::Ready(answer) => {
+        FetchStarted::Ready(answer) if !answer.wants_conversion(context.api_version) => {
             services.metrics.observe_request(context.api_key, started.elapsed());
-            Ok(Dispatched::Ready(frame_fetch(&context, answer)))
+            Ok(dispatched(frame_fetch(&context, answer).map(Some)))
         }
-        FetchStarted::Parked(parked) => {
+        started_fetch => {
             let metrics = Arc::clone(&services.metrics);
+            let unpacking = Arc::clone(&services.unpacking);
+            let version = context.api_version;
             let work = async move {
-                let answer = parked.wait().await;
+                let mut answer = match started_fetch {
+                    FetchStarted::Ready(answer) => answer,
+                    FetchStarted::Parked(parked) => parked.wait().await,
+                };
+                if answer.wants_conversion(version) {
+                    answer = unpack(unpacking, move || answer.converted(version)).await?;
+                }
                 metrics.observe_request(context.api_key, started.elapsed());
-                frame_fetch(&context, answer)
+                frame_fetch(&context, answer).map(Some)
             };
             Ok(Dispatched::Waiting { answer: Box::pin(work.instrument(span)), barrier: false })
         }
@@ -123,7 +186,7 @@ pub(super) fn span(context: &RequestContext) -> Span {
     debug_span!("request", api = context.api_key.name(), client = context.client_id.as_deref())
 }
 
-fn frame_fetch(context: &RequestContext, answer: FetchAnswer) -> Option<Response> {
+fn frame_fetch(context: &RequestContext, answer: FetchAnswer) -> Result<Response, String> {
     framed(
         context,
         Response::new(
@@ -136,25 +199,29 @@ fn frame_fetch(context: &RequestContext, answer: FetchAnswer) -> Option<Response
     )
 }
 
-pub(super) fn frame<M: Message>(context: &RequestContext, version: i16, response: &M) -> Option<Response> {
+pub(super) fn frame<M: Message>(
+    context: &RequestContext,
+    version: i16,
+    response: &M,
+) -> Result<Response, String> {
     framed(context, Response::new(context.api_key, version, context.correlation_id, response, Vec::new()))
 }
 
-fn framed(context: &RequestContext, framed: Result<Response, EncodeError>) -> Option<Response> {
-    framed
-        .inspect_err(|error| {
-            error!(
-                api = context.api_key.name(),
-                version = context.api_version,
-                "an answer cannot be written: {error}"
-            )
-        })
-        .ok()
+fn framed(context: &RequestContext, framed: Result<Response, EncodeError>) -> Result<Response, String> {
+    framed.map_err(|error| {
+        let (api, version) = (context.api_key.name(), context.api_version);
+        error!(api, version, "an answer cannot be written: {error}");
+        format!("no answer to {api} can be written")
+    })
 }
 
 pub(super) fn respond<M: Message>(context: &RequestContext, version: i16, response: &M) -> Dispatched {
-    match frame(context, version, response) {
-        Some(response) => Dispatched::Ready(Some(response)),
-        None => Dispatched::Refused(format!("no answer to {} can be written", context.api_key.name())),
+    dispatched(frame(context, version, response).map(Some))
+}
+
+fn dispatched(answered: Answered) -> Dispatched {
+    match answered {
+        Ok(response) => Dispatched::Ready(response),
+        Err(reason) => Dispatched::Refused(reason),
     }
 }

@@ -5,19 +5,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use millrace_log::FileRange;
 use millrace_protocol::ErrorCode;
 use millrace_protocol::messages::fetch::{
     EpochEndOffset, FetchRequest, FetchResponse, FetchableTopicResponse, LeaderIdAndEpoch, PartitionData,
 };
-use millrace_protocol::records::legacy;
+use millrace_protocol::records::legacy::{self, Room};
 use millrace_protocol::wire::RecordSet;
 
 use crate::context::RequestContext;
 use crate::partitions::{
-    FetchContext, FetchSessions, FetchWaiter, Parking, Partition, Partitions, Session, Slice, TopicKey,
-    Wanted,
+    Failure, FetchContext, FetchSessions, FetchWaiter, Parking, Partition, Partitions, Session, Slice,
+    TopicKey, Wanted,
 };
 
 /// The first version that names topics by id (KIP-516).
@@ -30,12 +29,18 @@ const FIRST_WITH_MAGIC_1: i16 = 2;
 /// The first version that tells clients who leads, where they are wrong about it (KIP-951).
 const FIRST_WITH_LEADER: i16 = 12;
 const READ_COMMITTED: i8 = 1;
+/// What one fetch of an older version takes from the logs, but for a first batch that is larger.
+const OLD_BYTES_MAX: usize = 1 << 20;
+/// What its records may become: those of the first batch, and all others together.
+const OLD_ROOM: Room = Room { first_bytes: 100 << 20, rest_bytes: 4 << 20 };
 const WAIT_MAX: Duration = Duration::from_secs(3600);
 
 /// A response, and the ranges of files that fill its holes.
 pub(crate) struct FetchAnswer {
     pub(crate) response: FetchResponse,
     pub(crate) files: Vec<FileRange>,
+    /// The offsets that were asked for, in the order of the files.
+    offsets: Vec<i64>,
 }
 
 /// What became of a request.
@@ -57,6 +62,8 @@ struct Fetch {
     context: FetchContext,
     version: i16,
     read_committed: bool,
+    /// Where among its partitions a request without a session begins.
+    first: usize,
     bytes_max: usize,
 }
 
@@ -70,6 +77,7 @@ struct Pass {
 }
 
 struct Found {
+    topic: TopicKey,
     data: PartitionData,
     fetch_offset: i64,
     slice: Option<Slice>,
@@ -88,7 +96,7 @@ pub(crate) fn start(
         Ok(session) => session,
         Err(error_code) => {
             let response = FetchResponse { error_code, ..FetchResponse::default() };
-            return FetchStarted::Ready(FetchAnswer { response, files: Vec::new() });
+            return FetchStarted::Ready(FetchAnswer { response, files: Vec::new(), offsets: Vec::new() });
         }
     };
     let fetch = Fetch {
@@ -96,10 +104,15 @@ pub(crate) fn start(
         context: session,
         version,
         read_committed: request.isolation_level == READ_COMMITTED,
+        first: if version < FIRST_WITH_BATCHES { context.correlation_id.unsigned_abs() as usize } else { 0 },
         bytes_max: usize::try_from(request.max_bytes.min(bytes_max)).unwrap_or(0),
     };
     let first = fetch.pass();
-    let wanted_bytes = usize::try_from(request.min_bytes).unwrap_or(0);
+    let mut wanted_bytes = usize::try_from(request.min_bytes).unwrap_or(0);
+    if version < FIRST_WITH_BATCHES {
+        // More than it may take would be waited for in vain.
+        wanted_bytes = wanted_bytes.min(OLD_BYTES_MAX / 2);
+    }
     if first.urgent || first.bytes >= wanted_bytes || request.max_wait_ms <= 0 || first.found.is_empty() {
         return FetchStarted::Ready(fetch.answer(first));
     }
@@ -134,7 +147,11 @@ impl Fetch {
 
     fn pass(&self) -> Pass {
         match &self.context {
-            FetchContext::Sessionless(wanted) => self.read_all(wanted, 0..wanted.len()),
+            FetchContext::Sessionless(wanted) => {
+                // What an older version may take is little: its partitions take turns.
+                let (count, first) = (wanted.len(), self.first);
+                self.read_all(wanted, (0..count).map(move |step| (first + step) % count))
+            }
             FetchContext::Full(session) | FetchContext::Incremental(session) => {
                 let session = session.lock();
                 self.read_all(&session.wanted, session.order())
@@ -155,6 +172,7 @@ impl Fetch {
 
     fn read_one(&self, wanted: &Wanted, bytes_before: usize) -> Found {
         let request = &wanted.request;
+        let topic = wanted.topic.clone();
         let mut data = PartitionData {
             partition_index: request.partition,
             high_watermark: -1,
@@ -171,11 +189,17 @@ impl Fetch {
             Ok(partition) => partition,
             Err(code) => {
                 data.error_code = code;
-                return Found { data, fetch_offset: request.fetch_offset, slice: None, partition: None };
+                return Found {
+                    topic,
+                    data,
+                    fetch_offset: request.fetch_offset,
+                    slice: None,
+                    partition: None,
+                };
             }
         };
         let slice = self.read_partition(&partition, wanted, bytes_before, &mut data);
-        Found { data, fetch_offset: request.fetch_offset, slice, partition: Some(partition) }
+        Found { topic, data, fetch_offset: request.fetch_offset, slice, partition: Some(partition) }
     }
 
     fn read_partition(
@@ -205,9 +229,16 @@ impl Fetch {
         }
         let left = self.bytes_max.saturating_sub(bytes_before);
         let limit = left.min(usize::try_from(request.partition_max_bytes).unwrap_or(0));
-        let at_least_one = bytes_before == 0 && self.version >= FIRST_WITH_SOFT_LIMIT;
-        match partition.read(request.fetch_offset, limit, at_least_one) {
-            Ok(slice) => slice,
+        let is_first = bytes_before == 0;
+        let yields = is_first && self.version >= FIRST_WITH_SOFT_LIMIT;
+        let read = if self.version < FIRST_WITH_BATCHES {
+            let limit = limit.min(OLD_BYTES_MAX.saturating_sub(bytes_before));
+            partition.read(request.fetch_offset, limit, is_first)
+        } else {
+            partition.read(request.fetch_offset, limit, yields)
+        };
+        match read {
+            Ok(slice) => slice.filter(|slice| yields || slice.len <= limit),
             Err(failure) => {
                 data.error_code = failure.code;
                 // An error says nothing of the log (`FetchResponse.INVALID_HIGH_WATERMARK`).
@@ -219,91 +250,98 @@ impl Fetch {
 
     fn answer(&self, pass: Pass) -> FetchAnswer {
         match &self.context {
-            FetchContext::Sessionless(wanted) => {
-                let topics =
-                    pass.found.into_iter().map(|(position, found)| (wanted[position].topic.clone(), found));
-                self.compose(0, topics)
-            }
-            FetchContext::Full(session) => self.answer_in_session(&mut session.lock(), pass, true),
-            FetchContext::Incremental(session) => self.answer_in_session(&mut session.lock(), pass, false),
+            FetchContext::Sessionless(_) => compose(0, pass.found.into_iter().map(|(_, found)| found)),
+            FetchContext::Full(session) => answer_in_session(&mut session.lock(), pass, true),
+            FetchContext::Incremental(session) => answer_in_session(&mut session.lock(), pass, false),
         }
-    }
-
-    fn answer_in_session(&self, session: &mut Session, pass: Pass, full: bool) -> FetchAnswer {
-        let mut told = Vec::with_capacity(pass.found.len());
-        let mut last_served = None;
-        for (position, found) in pass.found {
-            let Some(wanted) = session.wanted.get_mut(position) else { continue };
-            let data = &found.data;
-            let records = found.slice.is_some() || data.diverging_epoch.epoch >= 0;
-            let news = wanted.tell(data.error_code, data.high_watermark, data.log_start_offset, records);
-            if found.slice.is_some() {
-                last_served = Some(position);
-            }
-            if full || news {
-                told.push((wanted.topic.clone(), found));
-            }
-        }
-        if let Some(position) = last_served {
-            session.served(position);
-        }
-        self.compose(session.id, told.into_iter())
-    }
-
-    /// Puts what was found into the response's order: partitions of one topic together as long as
-    /// they come together.
-    fn compose(&self, session_id: i32, told: impl Iterator<Item = (TopicKey, Found)>) -> FetchAnswer {
-        let mut files = Vec::new();
-        let mut responses: Vec<FetchableTopicResponse> = Vec::new();
-        for (topic, Found { mut data, fetch_offset, slice, partition }) in told {
-            if let Some(slice) = slice {
-                match self.records(slice, fetch_offset, &mut files) {
-                    Ok(records) => {
-                        if let Some(partition) = partition {
-                            partition.observe_read(records.len());
-                        }
-                        data.records = Some(records);
-                    }
-                    Err(code) => data.error_code = code,
-                }
-            }
-            match responses.last_mut() {
-                Some(last) if last.topic == *topic.name && last.topic_id == topic.id => {
-                    last.partitions.push(data)
-                }
-                _ => responses.push(FetchableTopicResponse {
-                    topic: topic.name.to_string(),
-                    topic_id: topic.id,
-                    partitions: vec![data],
-                }),
-            }
-        }
-        let response = FetchResponse { session_id, responses, ..FetchResponse::default() };
-        FetchAnswer { response, files }
-    }
-
-    fn records(
-        &self,
-        slice: Slice,
-        fetch_offset: i64,
-        files: &mut Vec<FileRange>,
-    ) -> Result<RecordSet, ErrorCode> {
-        if self.version < FIRST_WITH_BATCHES {
-            return down_converted(slice, self.version, fetch_offset).map(RecordSet::Memory);
-        }
-        let length = slice.len;
-        files.push(slice);
-        Ok(RecordSet::External(length))
     }
 }
 
-/// Clients from before 0.11 get message sets, without record headers.
-fn down_converted(slice: Slice, version: i16, fetch_offset: i64) -> Result<Bytes, ErrorCode> {
+fn answer_in_session(session: &mut Session, pass: Pass, full: bool) -> FetchAnswer {
+    let mut told = Vec::with_capacity(pass.found.len());
+    let mut last_served = None;
+    for (position, found) in pass.found {
+        let data = &found.data;
+        let Some(wanted) = session.wanted_at(position, &found.topic, data.partition_index) else { continue };
+        let records = found.slice.is_some() || data.diverging_epoch.epoch >= 0;
+        let news = wanted.tell(data.error_code, data.high_watermark, data.log_start_offset, records);
+        if found.slice.is_some() {
+            last_served = Some(position);
+        }
+        if full || news {
+            told.push(found);
+        }
+    }
+    if let Some(position) = last_served {
+        session.served(position);
+    }
+    compose(session.id, told.into_iter())
+}
+
+/// Puts what was found into the response's order: partitions of one topic together as long as they come
+/// together.
+fn compose(session_id: i32, told: impl Iterator<Item = Found>) -> FetchAnswer {
+    let (mut files, mut offsets) = (Vec::new(), Vec::new());
+    let mut responses: Vec<FetchableTopicResponse> = Vec::new();
+    for Found { topic, mut data, fetch_offset, slice, partition } in told {
+        if let Some(slice) = slice {
+            if let Some(partition) = partition {
+                partition.observe_read(slice.len);
+            }
+            data.records = Some(RecordSet::External(slice.len));
+            files.push(slice);
+            offsets.push(fetch_offset);
+        }
+        match responses.last_mut() {
+            Some(last) if last.topic == *topic.name && last.topic_id == topic.id => {
+                last.partitions.push(data)
+            }
+            _ => responses.push(FetchableTopicResponse {
+                topic: topic.name.to_string(),
+                topic_id: topic.id,
+                partitions: vec![data],
+            }),
+        }
+    }
+    let response = FetchResponse { session_id, responses, ..FetchResponse::default() };
+    FetchAnswer { response, files, offsets }
+}
+
+impl FetchAnswer {
+    /// Whether the client is from before record batches, so that there are records to convert.
+    pub(crate) fn wants_conversion(&self, version: i16) -> bool {
+        version < FIRST_WITH_BATCHES && !self.files.is_empty()
+    }
+
+    /// Clients from before 0.11 get message sets, without record headers. Reads from the disk and decompresses.
+    pub(crate) fn converted(self, version: i16) -> Self {
+        let Self { mut response, files, offsets } = self;
+        let mut room = OLD_ROOM;
+        let all = response.responses.iter_mut().flat_map(|topic| &mut topic.partitions);
+        let with_records = all.filter(|data| matches!(data.records, Some(RecordSet::External(_))));
+        for (data, (slice, fetch_offset)) in with_records.zip(files.into_iter().zip(offsets)) {
+            match down_converted(slice, version, fetch_offset, &mut room) {
+                Ok(records) => data.records = Some(records),
+                Err(code) => {
+                    (data.error_code, data.records) = (code, Some(RecordSet::default()));
+                    (data.high_watermark, data.last_stable_offset, data.log_start_offset) = (-1, -1, -1);
+                }
+            }
+        }
+        Self { response, files: Vec::new(), offsets: Vec::new() }
+    }
+}
+
+fn down_converted(
+    slice: Slice,
+    version: i16,
+    fetch_offset: i64,
+    room: &mut Room,
+) -> Result<RecordSet, ErrorCode> {
     let magic = if version >= FIRST_WITH_MAGIC_1 { 1 } else { 0 };
-    let limit = slice.len.saturating_mul(16).max(1 << 20);
     let bytes = slice.read_to_bytes().map_err(|_| ErrorCode::KAFKA_STORAGE_ERROR)?;
-    legacy::from_batches(bytes, magic, fetch_offset, limit)
-        .map_err(|_| ErrorCode::UNSUPPORTED_COMPRESSION_TYPE)
+    let set = legacy::from_batches(bytes, magic, fetch_offset, room);
+    set.map(RecordSet::Memory).map_err(|error| Failure::from_records(&error).code)
 }
 
 impl ParkedFetch {

@@ -20,8 +20,8 @@ const FIRST_WITH_BATCHES: i16 = 3;
 const FIRST_WITH_ZSTD: i16 = 7;
 /// The first version that names topics by id (KIP-516).
 const FIRST_WITH_IDS: i16 = 13;
-/// What a compressed message set may grow to.
-const LEGACY_BYTES_MAX: usize = 100 * 1024 * 1024;
+/// What the records of one request may grow to, those that have to be decompressed.
+const DECOMPRESSED_BYTES_MAX: usize = 100 << 20;
 /// The magic of record batches, and where it stands.
 const MAGIC: u8 = 2;
 const MAGIC_AT: usize = 16;
@@ -43,9 +43,28 @@ pub(crate) struct Flush {
     place: (usize, usize),
 }
 
+/// Whether records have to be converted, decompressed or compressed: work for which an asynchronous task is
+/// not the place.
+pub(crate) fn looks_into(
+    partitions: &Partitions,
+    context: &RequestContext,
+    request: &ProduceRequest,
+) -> bool {
+    context.api_version < FIRST_WITH_BATCHES
+        || request.topic_data.iter().any(|topic| {
+            topic.partition_data.iter().any(|data| {
+                let Some(records) = &data.records else { return false };
+                find(partitions, context, &topic.name, &topic.topic_id, data.index)
+                    .is_ok_and(|partition| partition.looks_into(records))
+            })
+        })
+}
+
+/// Appends what may be appended, and says of every partition what became of it.
 pub(crate) fn handle(partitions: &Partitions, context: &RequestContext, request: ProduceRequest) -> Produced {
     let refused = refusal(&request);
     let mut flushes = Vec::new();
+    let mut budget_bytes = DECOMPRESSED_BYTES_MAX;
     let responses = request.topic_data.into_iter().enumerate().map(|(at_topic, topic)| {
         let TopicProduceData { name, topic_id, partition_data } = topic;
         let partition_responses = partition_data.into_iter().enumerate().map(|(at_partition, data)| {
@@ -53,7 +72,7 @@ pub(crate) fn handle(partitions: &Partitions, context: &RequestContext, request:
             let appended = match refused {
                 Some(code) => Err(Failure::from(code)),
                 None => find(partitions, context, &name, &topic_id, index).and_then(|partition| {
-                    let appended = append(&partition, context, data)?;
+                    let appended = append(&partition, context, data, &mut budget_bytes)?;
                     if appended.flush_due {
                         let offset = appended.last_offset + 1;
                         flushes.push(Flush { partition, offset, place: (at_topic, at_partition) });
@@ -90,11 +109,21 @@ pub(crate) fn first_error(response: &ProduceResponse) -> Option<ErrorCode> {
 
 /// What is wrong with the request as a whole.
 fn refusal(request: &ProduceRequest) -> Option<ErrorCode> {
+    if request.transactional_id.is_none() && has_transactional_records(request) {
+        return Some(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED);
+    }
     if !(-1..=1).contains(&request.acks) {
         return Some(ErrorCode::INVALID_REQUIRED_ACKS);
     }
     // There is no transaction coordinator yet that could have begun this transaction.
     request.transactional_id.is_some().then_some(ErrorCode::INVALID_PRODUCER_ID_MAPPING)
+}
+
+/// Whether any partition's first batch is part of a transaction (`RequestUtils.hasTransactionalRecords`).
+fn has_transactional_records(request: &ProduceRequest) -> bool {
+    let data = request.topic_data.iter().flat_map(|topic| &topic.partition_data);
+    let mut headers = data.filter_map(|data| BatchHeader::parse(data.records.as_ref()?).ok());
+    headers.any(|header| header.attributes.is_transactional())
 }
 
 fn find(
@@ -120,14 +149,15 @@ fn append(
     partition: &Partition,
     context: &RequestContext,
     data: PartitionProduceData,
+    budget_bytes: &mut usize,
 ) -> Result<Appended, Failure> {
     let records = data.records.unwrap_or_default();
     let batches = if context.api_version < FIRST_WITH_BATCHES {
-        converted(records)?
+        converted(&records, budget_bytes)?
     } else {
         checked(records, context.api_version)?
     };
-    partition.append(batches)
+    partition.append(batches, budget_bytes)
 }
 
 fn succeeded(index: i32, appended: &Appended) -> PartitionProduceResponse {
@@ -185,8 +215,8 @@ fn whole_batch(records: &[u8]) -> Result<Option<u8>, Failure> {
 }
 
 /// Message sets of old clients become batches; nothing else is ever stored.
-fn converted(records: Bytes) -> Result<Bytes, Failure> {
-    legacy::to_batch(&records, LEGACY_BYTES_MAX).map_err(|error| Failure::from_records(&error))
+fn converted(records: &[u8], budget_bytes: &mut usize) -> Result<Bytes, Failure> {
+    legacy::to_batch(records, budget_bytes).map_err(|error| Failure::from_records(&error))
 }
 
 fn failed(index: i32, failure: Failure) -> PartitionProduceResponse {

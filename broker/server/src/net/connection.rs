@@ -4,7 +4,6 @@
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -17,7 +16,7 @@ use super::limits;
 use super::outbound::Outbound;
 use super::response::Response;
 use crate::context::Peer;
-use crate::dispatch::{self, Dispatched};
+use crate::dispatch::{self, Answer, Answered, Dispatched};
 use crate::services::Services;
 
 /// Bytes of answers in memory at which a connection is not read from: whoever sends many requests and
@@ -61,11 +60,7 @@ impl ConnectionError {
 /// A request's place in the order of answers.
 enum Slot {
     Ready(Option<Response>),
-    Waiting {
-        answer: Pin<Box<dyn Future<Output = Option<Response>> + Send>>,
-        barrier: bool,
-        _budget: Option<limits::Bytes>,
-    },
+    Waiting { answer: Answer, barrier: bool, _budget: Option<limits::Bytes> },
 }
 
 /// Serves one connection until it ends.
@@ -114,10 +109,10 @@ impl Connection {
             tokio::select! {
                 biased;
                 answer = first_answer(&mut self.slots), if !idle => {
-                    let answer = answer.ok_or_else(|| ConnectionError::Refused("an answer could not be written".into()))?;
-                    self.ready_bytes += answer.memory_bytes();
+                    let answer = answer.map_err(ConnectionError::Refused)?;
+                    self.ready_bytes += answer.as_ref().map_or(0, Response::memory_bytes);
                     self.slots.pop_front();
-                    self.slots.push_front(Slot::Ready(Some(answer)));
+                    self.slots.push_front(Slot::Ready(answer));
                 }
                 frame = next_frame(&mut self.reader, &self.stream, self.idle_max, idle), if may_read => {
                     let Some(frame) = frame? else { return Ok(()) };
@@ -176,10 +171,10 @@ impl Connection {
 }
 
 /// Waits for the answer that has to leave first.
-async fn first_answer(slots: &mut VecDeque<Slot>) -> Option<Response> {
+async fn first_answer(slots: &mut VecDeque<Slot>) -> Answered {
     poll_fn(|context| match slots.front_mut() {
         Some(Slot::Waiting { answer, .. }) => answer.as_mut().poll(context),
-        Some(Slot::Ready(response)) => Poll::Ready(response.take()),
+        Some(Slot::Ready(response)) => Poll::Ready(Ok(response.take())),
         None => Poll::Pending,
     })
     .await

@@ -50,7 +50,9 @@ fn code_of(error: &LogError) -> ErrorCode {
         LogError::InvalidTimestamp { .. } | LogError::RefusedRecords { timestamps: true, .. } => {
             ErrorCode::INVALID_TIMESTAMP
         }
-        LogError::RecordTooLarge { .. } => ErrorCode::MESSAGE_TOO_LARGE,
+        LogError::RecordTooLarge { .. } | LogError::DecompressedTooLarge { .. } => {
+            ErrorCode::MESSAGE_TOO_LARGE
+        }
         LogError::RecordListTooLarge { .. } => ErrorCode::RECORD_LIST_TOO_LARGE,
         LogError::OffsetOutOfRange { .. } => ErrorCode::OFFSET_OUT_OF_RANGE,
         LogError::OutOfOrderSequence { .. } => ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER,

@@ -133,6 +133,18 @@ impl Session {
         (0..count).map(move |step| (start + step) % count)
     }
 
+    /// What is wanted of a partition that was found at `position` earlier: in between, another request of the
+    /// session may have put something else there.
+    pub(crate) fn wanted_at(
+        &mut self,
+        position: usize,
+        topic: &TopicKey,
+        partition: i32,
+    ) -> Option<&mut Wanted> {
+        let wanted = self.wanted.get_mut(position)?;
+        (wanted.topic == *topic && wanted.request.partition == partition).then_some(wanted)
+    }
+
     /// The next answer begins behind `position`.
     pub(crate) fn served(&mut self, position: usize) {
         self.start = (position + 1) % self.wanted.len().max(1);
@@ -309,6 +321,26 @@ mod tests {
             FetchContext::Full(session) | FetchContext::Incremental(session) => session.lock().id,
             FetchContext::Sessionless(_) => 0,
         }
+    }
+
+    /// A request of another connection forgets a partition while an answer about it is being made: what was
+    /// found is not told of the partition that has moved to its place.
+    #[test]
+    fn what_moved_in_between_is_not_mistaken() {
+        let mut session = Session::default();
+        let keys: Vec<_> = ["first", "second", "third"]
+            .map(|name| TopicKey { name: name.into(), id: Uuid::ZERO })
+            .into_iter()
+            .collect();
+        for key in &keys {
+            session.upsert(key, FetchPartition { partition: 4, ..FetchPartition::default() });
+        }
+        assert!(session.wanted_at(0, &keys[0], 4).is_some());
+        session.forget(&keys[0], 4);
+        assert!(session.wanted_at(0, &keys[0], 4).is_none(), "forgotten");
+        assert!(session.wanted_at(0, &keys[2], 4).is_some(), "moved here");
+        assert!(session.wanted_at(0, &keys[2], 5).is_none(), "another partition");
+        assert!(session.wanted_at(2, &keys[2], 4).is_none(), "moved away");
     }
 
     #[test]

@@ -132,20 +132,32 @@ impl Partition {
         }
     }
 
-    /// Appends a client's batches at the log's end.
-    pub(crate) fn append(&self, batches: Bytes) -> Result<Appended, Failure> {
-        self.append_from(batches, Origin::Client)
+    /// Appends a client's batches at the log's end. What the topic's rules have to decompress for that is
+    /// taken from `budget_bytes`.
+    pub(crate) fn append(&self, batches: Bytes, budget_bytes: &mut usize) -> Result<Appended, Failure> {
+        self.append_from(batches, Origin::Client, budget_bytes)
+    }
+
+    /// Whether the topic's rules have a client's batch decompressed or compressed.
+    pub(crate) fn looks_into(&self, batch: &[u8]) -> bool {
+        self.log.looks_into(batch, now_ms())
     }
 
     /// Appends records of this broker's own coordinators.
     pub(crate) fn append_internal(&self, batches: Bytes) -> Result<Appended, Failure> {
-        self.append_from(batches, Origin::Coordinator)
+        self.append_from(batches, Origin::Coordinator, &mut { usize::MAX })
     }
 
-    fn append_from(&self, batches: Bytes, origin: Origin) -> Result<Appended, Failure> {
+    fn append_from(
+        &self,
+        batches: Bytes,
+        origin: Origin,
+        budget_bytes: &mut usize,
+    ) -> Result<Appended, Failure> {
         let bytes = batches.len();
         let options = AppendOptions { origin, leader_epoch: self.leader_epoch(), now_ms: now_ms() };
-        let info = self.log.append(batches, &options).map_err(|error| self.failed(error))?;
+        let info =
+            self.log.append_within(batches, &options, budget_bytes).map_err(|error| self.failed(error))?;
         if !info.duplicate && info.base_offset >= 0 {
             self.log.set_high_watermark(info.last_offset + 1);
             self.waiters.arrived(bytes);

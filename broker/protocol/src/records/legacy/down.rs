@@ -9,51 +9,93 @@ use crate::records::{
     compress,
 };
 
+/// How large records may become on the way down, over all sets of one answer. A client goes on only when it
+/// gets a first batch, so that one may be larger than all that follow.
+#[derive(Debug, Clone, Copy)]
+pub struct Room {
+    /// For the first batch; 0 once one was converted or refused.
+    pub first_bytes: usize,
+    /// For all that come after it.
+    pub rest_bytes: usize,
+}
+
+impl Room {
+    fn bytes(&self) -> usize {
+        self.first_bytes.max(self.rest_bytes)
+    }
+
+    fn take(&mut self, bytes: usize) {
+        self.first_bytes = 0;
+        self.rest_bytes = self.rest_bytes.saturating_sub(bytes);
+    }
+}
+
 /// Converts the whole batches in `batches` into a message set of format `magic` (0 or 1), beginning with
-/// the record at `from_offset`. A batch cut at the end is left out, as fetch responses may carry one.
+/// the record at `from_offset`. A batch cut at the end is left out, as fetch responses may carry one; so is
+/// what does not fit into `room`, and what stands behind good batches and cannot be converted: the next
+/// fetch begins there.
 ///
 /// # Errors
-/// [`RecordsError::UnsupportedCodec`] for zstd, [`RecordsError::Magic`] for another format, and what is
-/// wrong with the batches; `limit_bytes` bounds each batch's decompressed records.
+/// Of the first batch: [`RecordsError::UnsupportedCodec`] for zstd, [`RecordsError::TooLarge`] when it does
+/// not even fit into a whole `room`, and what is wrong with it. [`RecordsError::Magic`] for another format.
 pub fn from_batches(
     batches: Bytes,
     magic: i8,
     from_offset: i64,
-    limit_bytes: usize,
+    room: &mut Room,
 ) -> Result<Bytes, RecordsError> {
     if !(0..=1).contains(&magic) {
         return Err(RecordsError::Magic(magic));
     }
-    let mut out = Vec::with_capacity(batches.len());
+    let mut out = Vec::new();
     for batch in Batches::new(batches).whole() {
-        let batch = batch?;
-        if !batch.header.attributes.is_control() {
-            convert(&mut out, &batch, magic, from_offset, limit_bytes)?;
+        let is_first = room.first_bytes > 0;
+        if room.bytes() == 0 {
+            break;
+        }
+        let before = out.len();
+        match batch.and_then(|batch| convert(&mut out, &batch, magic, from_offset, room.bytes())) {
+            Ok(0) => {}
+            Ok(bytes) => room.take(bytes),
+            Err(error) => {
+                let too_large = matches!(error, RecordsError::TooLarge { .. });
+                room.take(if too_large { room.rest_bytes } else { 0 });
+                out.truncate(before);
+                if before > 0 || (too_large && !is_first) {
+                    break;
+                }
+                return Err(error);
+            }
         }
     }
     Ok(Bytes::from(out))
 }
 
+/// Returns how large the records were on their way; nothing for a batch that has none for the client.
 fn convert(
     out: &mut Vec<u8>,
     batch: &Batch,
     magic: i8,
     from_offset: i64,
     limit_bytes: usize,
-) -> Result<(), RecordsError> {
+) -> Result<usize, RecordsError> {
+    if batch.header.attributes.is_control() {
+        return Ok(0);
+    }
     let codec = batch.header.attributes.compression()?;
     if codec == Compression::Zstd {
         return Err(RecordsError::UnsupportedCodec(codec));
     }
     let body = batch.body(limit_bytes)?;
     if codec == Compression::None {
+        let before = out.len();
         for record in body.refs() {
             let record = record?;
             if record.offset >= from_offset {
                 write(out, &fields(&batch.header, magic, record.offset, &record));
             }
         }
-        return Ok(());
+        return Ok(out.len() - before);
     }
     let mut inner = Vec::with_capacity(body.data.len());
     let mut last_offset = None;
@@ -62,12 +104,15 @@ fn convert(
         // Format v1 counts inner offsets from the wrapper's first (KIP-31), v0 has them absolute.
         let offset = if magic == 0 { record.offset } else { record.offset - batch.header.base_offset };
         write(&mut inner, &fields(&batch.header, magic, offset, &record));
+        if inner.len() > limit_bytes {
+            return Err(RecordsError::TooLarge { limit_bytes });
+        }
         last_offset = Some(record.offset);
     }
     if let Some(last_offset) = last_offset {
         wrap(out, &batch.header, magic, last_offset, codec, &inner)?;
     }
-    Ok(())
+    Ok(inner.len())
 }
 
 fn fields<'a>(header: &BatchHeader, magic: i8, offset: i64, record: &RecordRef<'a>) -> Fields<'a> {

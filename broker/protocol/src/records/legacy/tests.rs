@@ -57,22 +57,22 @@ fn plain(batch: &Bytes) -> Vec<Plain> {
 
 #[test]
 fn plain_sets_become_one_batch() {
-    assert_eq!(plain(&to_batch(&message_set(1, &some_records()), 1 << 20).unwrap()), some_records());
+    assert_eq!(plain(&to_batch(&message_set(1, &some_records()), &mut { 1 << 20 }).unwrap()), some_records());
     let without_time: Vec<Plain> = some_records().into_iter().map(|(_, k, v)| (-1, k, v)).collect();
-    assert_eq!(plain(&to_batch(&message_set(0, &some_records()), 1 << 20).unwrap()), without_time);
-    assert!(to_batch(b"", 0).unwrap().is_empty());
+    assert_eq!(plain(&to_batch(&message_set(0, &some_records()), &mut { 1 << 20 }).unwrap()), without_time);
+    assert!(to_batch(b"", &mut 0).unwrap().is_empty());
 }
 
 #[test]
 fn compressed_wrappers_keep_their_codec() {
     for codec in [Compression::Gzip, Compression::Snappy, Compression::Lz4] {
         for magic in [0, 1] {
-            let batch = to_batch(&wrapped(magic, codec, 0, &some_records()), 1 << 20).unwrap();
+            let batch = to_batch(&wrapped(magic, codec, 0, &some_records()), &mut { 1 << 20 }).unwrap();
             assert_eq!(Batch::parse(&batch).unwrap().header.attributes.compression().unwrap(), codec);
             assert_eq!(plain(&batch).len(), 3, "{codec} v{magic}");
         }
     }
-    let stamped = to_batch(&wrapped(1, Compression::Gzip, 0x08, &some_records()), 1 << 20).unwrap();
+    let stamped = to_batch(&wrapped(1, Compression::Gzip, 0x08, &some_records()), &mut { 1 << 20 }).unwrap();
     assert!(plain(&stamped).iter().all(|(timestamp_ms, ..)| *timestamp_ms == 7777));
 }
 
@@ -80,13 +80,28 @@ fn compressed_wrappers_keep_their_codec() {
 fn what_is_wrong_is_named() {
     let mut corrupt = message_set(1, &some_records());
     *corrupt.last_mut().unwrap() ^= 1;
-    assert!(to_batch(&corrupt, 1 << 20).is_err());
+    assert!(to_batch(&corrupt, &mut { 1 << 20 }).is_err());
     let cut = message_set(1, &some_records());
-    assert!(matches!(to_batch(&cut[..cut.len() - 1], 1 << 20), Err(RecordsError::Short { .. })));
+    assert!(matches!(to_batch(&cut[..cut.len() - 1], &mut { 1 << 20 }), Err(RecordsError::Short { .. })));
     let bomb = wrapped(1, Compression::Gzip, 0, &[(0, None, Some(vec![0; 1 << 20]))]);
-    assert_eq!(to_batch(&bomb, 1000), Err(RecordsError::TooLarge { limit_bytes: 1000 }));
+    assert_eq!(to_batch(&bomb, &mut { 1000 }), Err(RecordsError::TooLarge { limit_bytes: 1000 }));
     let zstd = wrapped(1, Compression::Zstd, 0, &some_records());
-    assert_eq!(to_batch(&zstd, 1 << 20), Err(RecordsError::UnsupportedCodec(Compression::Zstd)));
+    assert_eq!(to_batch(&zstd, &mut { 1 << 20 }), Err(RecordsError::UnsupportedCodec(Compression::Zstd)));
+}
+
+/// What was read is taken from the budget, and a set that is too large takes the rest.
+#[test]
+fn one_budget_serves_many_sets() {
+    let set = wrapped(1, Compression::Gzip, 0, &[(0, None, Some(vec![0; 6000]))]);
+    let mut budget_bytes = 10_000;
+    to_batch(&set, &mut budget_bytes).unwrap();
+    assert!((3000..4000).contains(&budget_bytes), "{budget_bytes}");
+    assert!(matches!(to_batch(&set, &mut budget_bytes), Err(RecordsError::TooLarge { .. })));
+    assert_eq!(budget_bytes, 0);
+}
+
+fn room(bytes: usize) -> Room {
+    Room { first_bytes: bytes, rest_bytes: bytes }
 }
 
 fn batch_at(base_offset: i64, compression: Compression) -> Bytes {
@@ -101,11 +116,11 @@ fn batch_at(base_offset: i64, compression: Compression) -> Bytes {
 #[test]
 fn batches_go_down_and_come_back() {
     for codec in [Compression::None, Compression::Gzip, Compression::Snappy, Compression::Lz4] {
-        let set = from_batches(batch_at(40, codec), 1, 0, 1 << 20).unwrap();
+        let set = from_batches(batch_at(40, codec), 1, 0, &mut room(1 << 20)).unwrap();
         assert_eq!(magic(&set), Some(1));
-        assert_eq!(plain(&to_batch(&set, 1 << 20).unwrap()), some_records(), "{codec}");
-        let old = from_batches(batch_at(40, codec), 0, 0, 1 << 20).unwrap();
-        assert_eq!(plain(&to_batch(&old, 1 << 20).unwrap()).len(), 3, "{codec} v0");
+        assert_eq!(plain(&to_batch(&set, &mut { 1 << 20 }).unwrap()), some_records(), "{codec}");
+        let old = from_batches(batch_at(40, codec), 0, 0, &mut room(1 << 20)).unwrap();
+        assert_eq!(plain(&to_batch(&old, &mut { 1 << 20 }).unwrap()).len(), 3, "{codec} v0");
     }
 }
 
@@ -120,24 +135,67 @@ fn offsets(mut set: &[u8]) -> Vec<i64> {
 
 #[test]
 fn offsets_survive_on_the_way_down() {
-    assert_eq!(offsets(&from_batches(batch_at(40, Compression::None), 1, 41, 1 << 20).unwrap()), [41, 42]);
-    let wrapper = from_batches(batch_at(40, Compression::Gzip), 1, 41, 1 << 20).unwrap();
+    assert_eq!(
+        offsets(&from_batches(batch_at(40, Compression::None), 1, 41, &mut room(1 << 20)).unwrap()),
+        [41, 42]
+    );
+    let wrapper = from_batches(batch_at(40, Compression::Gzip), 1, 41, &mut room(1 << 20)).unwrap();
     assert_eq!(offsets(&wrapper), [42]);
     let inner = |set: &Bytes| {
         let message = Message::take(&mut &set[..]).unwrap();
         offsets(&open_wrapper(&message, Compression::Gzip, 1 << 20).unwrap())
     };
     assert_eq!(inner(&wrapper), [0, 1, 2]);
-    assert_eq!(inner(&from_batches(batch_at(40, Compression::Gzip), 0, 0, 1 << 20).unwrap()), [40, 41, 42]);
+    assert_eq!(
+        inner(&from_batches(batch_at(40, Compression::Gzip), 0, 0, &mut room(1 << 20)).unwrap()),
+        [40, 41, 42]
+    );
 }
 
 #[test]
 fn cut_batches_are_left_out_and_zstd_is_refused() {
     let whole = batch_at(0, Compression::None);
     let cut = [&whole[..], &whole[..50]].concat();
-    assert_eq!(from_batches(cut.into(), 1, 0, 1 << 20).unwrap(), from_batches(whole, 1, 0, 1 << 20).unwrap());
+    assert_eq!(
+        from_batches(cut.into(), 1, 0, &mut room(1 << 20)).unwrap(),
+        from_batches(whole, 1, 0, &mut room(1 << 20)).unwrap()
+    );
     let zstd = batch_at(0, Compression::Zstd);
-    assert_eq!(from_batches(zstd, 1, 0, 1 << 20), Err(RecordsError::UnsupportedCodec(Compression::Zstd)));
+    assert_eq!(
+        from_batches(zstd, 1, 0, &mut room(1 << 20)),
+        Err(RecordsError::UnsupportedCodec(Compression::Zstd))
+    );
+}
+
+fn zeros(codec: Compression, base_offset: i64, size_bytes: usize) -> Bytes {
+    let options = BatchOptions { compression: codec, base_offset, ..BatchOptions::default() };
+    let mut builder = BatchBuilder::new(options);
+    builder.append(0, None, Some(&vec![0; size_bytes]), &[]);
+    builder.build().unwrap()
+}
+
+/// A first batch may be large, however well it was compressed; those behind it share what is left.
+#[test]
+fn a_first_batch_has_room_of_its_own() {
+    let batches: Vec<_> = (0..4).map(|at| zeros(Compression::Gzip, at, 50_000)).collect();
+    let batches = Bytes::from(batches.concat());
+    let mut room = Room { first_bytes: 60_000, rest_bytes: 120_000 };
+    let set = from_batches(batches.clone(), 1, 0, &mut room).unwrap();
+    assert_eq!(offsets(&set), [0, 1], "the first, and one of 70000 bytes that are left");
+    assert_eq!((room.first_bytes, room.rest_bytes), (0, 0));
+    assert!(
+        from_batches(batches.clone(), 1, 0, &mut room).unwrap().is_empty(),
+        "nothing for other partitions"
+    );
+    let mut small = Room { first_bytes: 40_000, rest_bytes: 10_000 };
+    assert_eq!(from_batches(batches, 1, 0, &mut small), Err(RecordsError::TooLarge { limit_bytes: 40_000 }));
+}
+
+/// What cannot be converted is told only to who has read what stands before it.
+#[test]
+fn good_batches_before_a_bad_one_are_converted() {
+    let batches = [batch_at(0, Compression::Gzip), batch_at(3, Compression::Zstd)].concat();
+    assert_eq!(offsets(&from_batches(batches.into(), 1, 0, &mut room(1 << 20)).unwrap()), [2]);
 }
 
 proptest! {
@@ -146,7 +204,7 @@ proptest! {
         if bytes.len() > MAGIC_AT {
             bytes[MAGIC_AT] = magic as u8;
         }
-        let _ = to_batch(&bytes, 10_000);
-        let _ = from_batches(bytes.into(), 1, 0, 10_000);
+        let _ = to_batch(&bytes, &mut { 10_000 });
+        let _ = from_batches(bytes.into(), 1, 0, &mut room(10_000));
     }
 }
