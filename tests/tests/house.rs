@@ -61,7 +61,7 @@ fn files_say_what_they_are() {
 
 /// Blocks that begin with a line for which `begins`, as name and inner lines. Relies on rustfmt: a block ends with a
 /// brace as far from the margin as it began.
-fn blocks<'a>(text: &'a str, begins: impl Fn(&str) -> bool) -> Vec<(&'a str, Vec<&'a str>)> {
+fn blocks(text: &str, begins: impl Fn(&str) -> bool) -> Vec<(&str, Vec<&str>)> {
     let lines: Vec<_> = text.lines().collect();
     let mut found = Vec::new();
     for (at, line) in lines.iter().enumerate() {

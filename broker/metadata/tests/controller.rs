@@ -121,7 +121,8 @@ fn numbers_of_partitions_and_replicas() {
 #[test]
 fn assignments_by_hand() {
     let mut image = cluster(&[(1, None), (2, None)]);
-    let cases: [(&str, &[(i32, &[i32])]); 8] = [
+    type Assignment<'a> = &'a [(i32, &'a [i32])];
+    let cases: [(&str, Assignment<'_>); 8] = [
         ("ok", &[(0, &[1]), (1, &[2])]),
         ("gap", &[(0, &[1]), (2, &[1])]),
         ("negative", &[(-1, &[1])]),
@@ -299,7 +300,8 @@ fn growing_topics() {
         let request = CreatePartitionsRequest { topics, ..Default::default() };
         create_partitions(image, &request, &mut Rng::with_seed(1))
     };
-    let cases: [(&str, i32, Option<&[&[i32]]>); 10] = [
+    type Assignments<'a> = Option<&'a [&'a [i32]]>;
+    let cases: [(&str, i32, Assignments<'_>); 10] = [
         ("m1", 2, None),
         ("m1", 1, None),
         ("m1", -5, None),
