@@ -47,7 +47,7 @@ pub struct PodTemplateSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "crate::schema::foreign_list")]
     pub image_pull_secrets: Option<Vec<LocalObjectReference>>,
-    /// Environment variables of the brokers, such as RUST_LOG. Settings belong into spec.config.
+    /// Environment variables of the brokers, such as MILLRACE_LOG_LEVEL. Settings belong into spec.config.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub env: Option<Vec<EnvironmentVariable>>,

@@ -13,34 +13,42 @@ use crate::directory::{Claims, ClusterEntry, Want};
 use crate::kafka::link::{Health, Link};
 use crate::names::ObjectKey;
 
-/// The link to the cluster, or why there is none: it is reconciled again when that changes.
+/// Why there is no link to the cluster. The object is reconciled again when that changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Denied {
+    /// For the status.
+    Verdict(Verdict),
+    /// The cluster has not been asked yet. Nothing is said: after a restart of the operator every status
+    /// would be rewritten, and once more a moment later.
+    NotAskedYet,
+}
+
+/// The link to the cluster, or why there is none.
 ///
 /// # Errors
-/// The verdict for the status.
+/// [`Denied`].
 pub fn admitted(
     context: &Context,
     claims: &Claims,
     object: &ObjectKey,
     want: &Want,
-) -> Result<Arc<Link>, Verdict> {
+) -> Result<Arc<Link>, Denied> {
     let cluster = context.directory.cluster(&want.cluster);
-    let cluster = belongs(cluster, object, &want.cluster)?;
+    let cluster = belongs(cluster, object, &want.cluster).map_err(Denied::Verdict)?;
     if let Some(owner) = claims.owner(want)
         && owner != *object
     {
         let message = format!("{} has {:?} already, and is older: delete one of the two", owner, want.name);
-        return Err(Verdict::no(READY, "ResourceConflict", message));
+        return Err(Denied::Verdict(Verdict::no(READY, "ResourceConflict", message)));
     }
     let link = context
         .links
         .get(&want.cluster, &cluster)
-        .map_err(|error| Verdict::no(READY, "ClusterNotReady", error.to_string()))?;
+        .map_err(|error| Denied::Verdict(Verdict::no(READY, "ClusterNotReady", error.to_string())))?;
     match link.health() {
         Health::Reachable => Ok(link),
-        Health::Unknown => {
-            Err(Verdict::unknown(READY, "ClusterNotReady", format!("asking {}", cluster.bootstrap)))
-        }
-        Health::Unreachable(reason) => Err(Verdict::no(READY, "ClusterNotReady", reason)),
+        Health::Unknown => Err(Denied::NotAskedYet),
+        Health::Unreachable(reason) => Err(Denied::Verdict(Verdict::no(READY, "ClusterNotReady", reason))),
     }
 }
 

@@ -23,7 +23,7 @@ use crate::directory::Want;
 use crate::kafka::connect::explained;
 use crate::kafka::groups::{self, GroupObservation};
 use crate::kafka::link::{Health, Link};
-use crate::membership;
+use crate::membership::{self, Denied};
 use crate::names::{ObjectKey, is_paused};
 use crate::problem::Problem;
 
@@ -91,7 +91,8 @@ impl<'a> Pass<'a> {
         let link =
             match membership::admitted(self.context, &self.context.directory.groups, &self.key, &self.want) {
                 Ok(link) => link,
-                Err(verdict) => return self.refuse(verdict).await,
+                Err(Denied::Verdict(verdict)) => return self.refuse(verdict).await,
+                Err(Denied::NotAskedYet) => return Ok(Action::requeue(SETTLED)),
             };
         if !self.hold(group.deletion == DeletionPolicy::Delete).await? {
             return Ok(Action::await_change());

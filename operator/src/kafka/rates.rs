@@ -49,6 +49,13 @@ pub fn steady(shown: Option<i64>, new: Option<i64>, at_rest: bool) -> Option<i64
     if at_rest || begins_or_ends || moved > shown.abs() / 10 { Some(new) } else { Some(shown) }
 }
 
+/// As [`steady`]; a figure that is not known at the moment is the one that was shown. After a restart of the
+/// operator rates take a while to be known.
+#[must_use]
+pub fn steady_or_shown(shown: Option<i64>, new: Option<i64>, at_rest: bool) -> Option<i64> {
+    steady(shown, new.or(shown), at_rest)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,6 +97,7 @@ mod tests {
         assert_eq!(steady(Some(3), Some(0), false), Some(0), "caught up is said at once");
         assert_eq!(steady(Some(0), Some(1), false), Some(1));
         assert_eq!(steady(Some(7), None, false), None);
+        assert_eq!(steady_or_shown(Some(7), None, true), Some(7), "a restart forgets nothing");
     }
 
     #[test]

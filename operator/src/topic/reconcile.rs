@@ -23,8 +23,8 @@ use crate::context::Context;
 use crate::directory::Want;
 use crate::kafka::connect::explained;
 use crate::kafka::link::{Health, Link};
-use crate::kafka::topics::{self, TopicObservation};
-use crate::membership;
+use crate::kafka::topics::{self, Seen, TopicObservation};
+use crate::membership::{self, Denied};
 use crate::names::{ObjectKey, is_paused};
 use crate::problem::Problem;
 
@@ -34,7 +34,11 @@ pub const KIND: &str = "Topic";
 const SETTLED: Duration = Duration::from_secs(600);
 /// Load is looked at this often where autoscaling is on.
 const LOAD: Duration = Duration::from_secs(10);
-/// Brokers need a moment to show a topic that was just made.
+/// What was done and is not shown after this long is said to be missing.
+const SHOWN: Duration = Duration::from_secs(2);
+/// Between two looks at it.
+const AGAIN: Duration = Duration::from_millis(50);
+/// A topic that is still not shown is looked at again after this long.
 const CREATING: Duration = Duration::from_millis(500);
 
 /// One reconcile.
@@ -86,7 +90,8 @@ impl<'a> Pass<'a> {
         let link =
             match membership::admitted(self.context, &self.context.directory.topics, &self.key, &self.want) {
                 Ok(link) => link,
-                Err(verdict) => return self.refuse(verdict).await,
+                Err(Denied::Verdict(verdict)) => return self.refuse(verdict).await,
+                Err(Denied::NotAskedYet) => return Ok(Action::requeue(SETTLED)),
             };
         if !self.hold(topic.deletion == DeletionPolicy::Delete).await? {
             return Ok(Action::await_change());
@@ -107,7 +112,11 @@ impl<'a> Pass<'a> {
         let demanded = self.demanded(link, topic, seen.as_deref());
         let mut planned = plan(topic, seen.as_deref(), demanded);
         let outcome = apply(link, topic, &planned).await?;
-        let seen_after = if outcome.done.is_empty() { seen.clone() } else { link.topic(&topic.name).await? };
+        let seen_after = if outcome.done.is_empty() {
+            seen.clone()
+        } else {
+            once_shown(link, topic, &outcome, demanded).await?
+        };
         planned.problems.extend(outcome.refused.iter().cloned());
         if let Some(problem) = unsettled(topic, &outcome, seen_after.as_deref(), demanded) {
             planned.problems.push(problem);
@@ -308,6 +317,20 @@ impl<'a> Pass<'a> {
 
     fn generation(&self) -> Option<i64> {
         self.topic.meta().generation
+    }
+}
+
+/// The topic once the brokers show what was just done, which they need a moment for; or as it is when they
+/// do not.
+async fn once_shown(link: &Link, topic: &ValidatedTopic, outcome: &Outcome, demanded: Option<i32>) -> Seen {
+    let patience = Instant::now() + SHOWN;
+    loop {
+        let seen = link.topic(&topic.name).await?;
+        let shown = seen.is_some() && unsettled(topic, outcome, seen.as_deref(), demanded).is_none();
+        if shown || Instant::now() >= patience {
+            return Ok(seen);
+        }
+        tokio::time::sleep(AGAIN).await;
     }
 }
 

@@ -6,7 +6,7 @@ use millrace_crds::{TopicOrigin, TopicStatus};
 
 use crate::conditions::{READY, Verdict, merged};
 use crate::kafka::link::TopicFigures;
-use crate::kafka::rates::steady;
+use crate::kafka::rates::steady_or_shown;
 use crate::kafka::topics::TopicObservation;
 use crate::problem::{Problem, summed};
 
@@ -47,9 +47,17 @@ pub fn observed(before: &TopicStatus, from: &Ingredients<'_>, now: Timestamp) ->
         partitions: Some(seen.partition_count()),
         replication_factor: Some(seen.replication_factor()),
         under_replicated_partitions: Some(seen.under_replicated()),
-        bytes_in_per_second: steady(before.bytes_in_per_second, whole(figures.bytes_in_per_second), rest),
-        bytes_out_per_second: steady(before.bytes_out_per_second, whole(figures.bytes_out_per_second), false),
-        size_bytes: steady(before.size_bytes, figures.size_bytes, rest),
+        bytes_in_per_second: steady_or_shown(
+            before.bytes_in_per_second,
+            whole(figures.bytes_in_per_second),
+            rest,
+        ),
+        bytes_out_per_second: steady_or_shown(
+            before.bytes_out_per_second,
+            whole(figures.bytes_out_per_second),
+            false,
+        ),
+        size_bytes: steady_or_shown(before.size_bytes, figures.size_bytes, rest),
         conditions: merged(&before.conditions, vec![verdict], from.generation, now),
     }
 }

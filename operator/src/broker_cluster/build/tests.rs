@@ -27,7 +27,7 @@ metrics: {scrapeAnnotations: true}
 networkPolicy: {clients: [{namespaceSelector: {matchLabels: {team: shop}}}]}
 podTemplate:
   labels: {team: shop}
-  env: [{name: RUST_LOG, value: debug}]
+  env: [{name: MILLRACE_LOG_LEVEL, value: debug}]
   tolerations: [{operator: Exists}]
   imagePullPolicy: Never
   terminationGracePeriodSeconds: 30
