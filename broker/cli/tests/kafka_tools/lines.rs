@@ -31,7 +31,7 @@ impl fmt::Display for Answer {
 /// Numbers that no two runs share, and Java's call stacks, which have no lines here.
 const VARYING: &[(&str, &str)] = &[
     (r"(?m)^\s+(at [\w.$/<>-]+\(.*\)|\.\.\. \d+ (more|common frames omitted))\n", ""),
-    (r"clientId=adminclient-\d+", "clientId=adminclient-N"),
+    (r"clientId=(admin|adminclient)-\d+", "clientId=$1-N"),
     (r"correlation id \d+", "correlation id N"),
     (r"TopicId: [\w-]{22}", "TopicId: ID"),
     (r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}\]", "[TIME]"),

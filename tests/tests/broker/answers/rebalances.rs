@@ -170,7 +170,9 @@ pub(super) const CASES: &[Case] = &[
         talk.join(&mut second, Some(&two), Some("two"));
         talk.joined(&mut first);
         talk.joined(&mut second);
-        talk.sync(&mut second, &two, 3, &[]);
+        // It names the instance, so that it is fenced alike whether it arrives before the new join or after.
+        let instance = Some("two".to_owned());
+        second.send(&SyncGroupRequest { group_instance_id: instance, ..talk.sync_request(&two, 3, &[]) }, 3);
         let mut third = talk.connect();
         talk.join(&mut third, None, Some("two"));
         talk.synced(&mut second);
