@@ -4,7 +4,7 @@ CARGO ?= cargo
 BIN := target/release/millrace
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-rust test-clients verify lint fix bench setup
+.PHONY: help run image build test test-rust test-clients verify lint fix bench setup
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -14,6 +14,10 @@ run: build ## build the release and start a broker on 127.0.0.1:9092, data in ./
 
 build: ## the release binary, target/release/millrace
 	$(CARGO) build --release --locked --package millrace
+
+image: ## the container image without Docker, target/image/millrace.tar, for `docker load`, `ctr` and `kind`
+	$(CARGO) build --release --locked --package millrace --package millrace-operator
+	.ci/image
 
 setup: ## what the tests need: Debian packages (as root), Python, Java, Node and Go parts, in target/tests-cache/
 	tests/setup
