@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use millrace_cli::{Io, Tool, run_tool};
 use millrace_tests::places;
@@ -39,7 +39,10 @@ fn an_interrupt_ends_the_console_consumer_in_order() {
 /// Runs Kafka's tool in a process of its own, interrupts it when it has printed the records.
 fn interrupted_java(libs: &Path, arguments: &[String]) -> Answer {
     let classes = oracle::compiled(libs);
-    let mut command = oracle::java(libs, &classes);
+    let java = oracle::java(libs, &classes);
+    // A shell that starts something in the background has it ignore interrupts, and Java then does for ever.
+    let mut command = Command::new("env");
+    command.arg("--default-signal=INT").arg(java.get_program()).args(java.get_args());
     command.arg(oracle::class(Tool::ConsoleConsumer)).args(arguments);
     let mut child: Child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut reader = BufReader::new(child.stdout.take().unwrap());
