@@ -116,6 +116,7 @@ fn queued_request_bytes_are_bounded() {
         "message.max.bytes=8000000",
     ]);
     broker.create_topic("large", &[]);
+    let neighbour = Neighbour::move_in(broker.address);
     let value = vec![b'x'; 7 * MIB];
     let body = encode_to_bytes(&produce_request("large", 0, -1, Some(batch(&[&value]))), 9).unwrap();
     let half = body.len() / 2;
@@ -137,11 +138,14 @@ fn queued_request_bytes_are_bounded() {
     let connections: Vec<_> = senders.into_iter().map(|sender| sender.join().unwrap()).collect();
     let (_, most_kib) = broker.memory_kib();
     assert!(most_kib < (limit / 1024 + 80 * 1024) as u64, "{most_kib} KiB at most");
-    // The room comes back when they go.
-    drop(connections);
+    // Small requests need no room, and large ones get it again, whether those that took it go or stay.
+    neighbour.keeps_going();
+    let slowest = neighbour.move_out();
+    assert!(slowest < Duration::from_secs(5), "a round of the neighbour took {slowest:?}");
     let mut client = broker.connect();
     let written = produce(&mut client, "large", batch(&[&value[..MIB]]));
     assert_eq!(written.error_code, ErrorCode::NONE, "{written:?}");
+    drop(connections);
 }
 
 /// A byte now and then: the connection ends after the time that a frame may take, and no sooner than others are served.

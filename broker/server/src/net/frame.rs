@@ -22,7 +22,7 @@ const FRAME_SECONDS_MAX: u64 = 30;
 const BYTES_PER_SECOND_MIN: usize = 64 * 1024;
 /// A frame that finds no room in the budget for this long is given up, so that frames which each hold a
 /// part of the budget cannot wait for one another for ever.
-const BUDGET_WAIT_MAX: Duration = Duration::from_secs(30);
+const BUDGET_WAIT_MAX: Duration = Duration::from_secs(10);
 const LENGTH_BYTES: usize = 4;
 
 /// A request's bytes and its part of the budget.
@@ -111,10 +111,13 @@ impl FrameReader {
         };
         let ahead = self.buffer.len().saturating_mul(RESERVE_FACTOR).clamp(READ_BYTES, RESERVE_BYTES_MAX);
         let wanted = (LENGTH_BYTES + length).min(self.buffer.len() + ahead);
+        // Small frames need no part of the budget: whoever fills it with large ones holds up nobody's
+        // heartbeats, and what small ones take is bounded by the connections that there may be.
+        let budgeted = wanted.saturating_sub(READ_BYTES);
         let held = self.taken.as_ref().map_or(0, limits::Bytes::num_permits);
-        if wanted > held {
+        if budgeted > held {
             let asked = Instant::now();
-            let more = tokio::time::timeout(BUDGET_WAIT_MAX, self.budget.take(wanted - held)).await;
+            let more = tokio::time::timeout(BUDGET_WAIT_MAX, self.budget.take(budgeted - held)).await;
             // That we did not read is not the client's fault.
             self.began = self.began.map(|began| began + asked.elapsed());
             let Ok(Ok(more)) = more else { return Err(FrameError::NoBudget { length }) };
