@@ -27,7 +27,7 @@ fn chart() -> PathBuf {
 /// Runs helm; `None` where there is none.
 fn helm(arguments: &[&str]) -> Option<Output> {
     let Some(binary) = helm_binary() else {
-        places::left_out("chart", "helm is not there");
+        places::left_out("chart", "helm is not there; run tests/setup");
         return None;
     };
     let output = Command::new(binary)
