@@ -70,15 +70,11 @@ pub struct BrokerClusterSpec {
         .message("each listener needs a port of its own"))]
     pub listeners: Option<Vec<Listener>>,
     /// The brokers' settings by Kafka's names, such as log.retention.hours. Those that Kafka can change at
-    /// run time are changed at run time, the others by restarting the brokers.
+    /// run time are changed at run time, the others by restarting the brokers. The operator itself sets
+    /// node.id, broker.id, cluster.id, process.roles, the listeners, the log directories, http.listen and
+    /// broker.rack, and refuses them here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "crate::schema::settings")]
-    #[x_kube(validation = Rule::new(
-        "self.all(key, !(key in ['node.id', 'broker.id', 'cluster.id', 'process.roles', 'listeners', \
-         'advertised.listeners', 'listener.security.protocol.map', 'inter.broker.listener.name', \
-         'controller.listener.names', 'controller.quorum.voters', 'log.dir', 'log.dirs', \
-         'metadata.log.dir', 'http.listen', 'broker.rack']))"
-    ).message("the operator itself sets node.id, broker.id, cluster.id, process.roles, the listeners, the log directories, http.listen and broker.rack"))]
     pub config: Option<BTreeMap<String, Scalar>>,
     /// What each broker asks of its node, and may take.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,11 +1,13 @@
 //! Validates manifests offline, as the API server would: the schema of each kind with unknown fields
-//! refused, and the very CEL rules. Also what only shows when all manifests are seen together. Pure.
+//! refused, and the very CEL rules. Also what only the operator would refuse later, and what only shows when
+//! all manifests are seen together. Pure.
 
 use std::collections::BTreeMap;
 
 use jsonschema::Validator as SchemaValidator;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::core::cel::{CompiledSchema, Validator as CelValidator, compile_schema};
-use millrace_crds::{API_VERSION, ConsumerGroup, CrdError, Topic};
+use millrace_crds::{API_VERSION, BrokerCluster, ConsumerGroup, CrdError, Topic};
 use serde_json::{Map, Value, json};
 use thiserror::Error;
 
@@ -13,6 +15,7 @@ use crate::consumer_group::validate::group_id;
 use crate::directory::Want;
 use crate::manifests::Manifest;
 use crate::names::ObjectKey;
+use crate::problem::Problem;
 use crate::topic::validate::topic_name;
 
 /// Something that is wrong with a manifest.
@@ -133,6 +136,9 @@ impl Checker {
                 );
             }
         }
+        if findings.is_empty() {
+            findings.extend(refused(manifest).map(|problem| finding(manifest, "spec", problem.message)));
+        }
         // The validators keep no order.
         findings.sort();
         findings
@@ -187,6 +193,27 @@ fn want(manifest: &Manifest, key: &ObjectKey) -> Option<Want> {
         _ => return None,
     };
     Some(Want { cluster: ObjectKey::of_cluster(&reference, &key.namespace), name })
+}
+
+/// What the operator itself would say of a resource that the API server takes.
+fn refused(manifest: &Manifest) -> Option<Problem> {
+    let name = manifest.key().name;
+    let value = manifest.value.clone();
+    match manifest.kind() {
+        "BrokerCluster" => {
+            let cluster: BrokerCluster = serde_json::from_value(value).ok()?;
+            let owner = OwnerReference::default();
+            crate::broker_cluster::validate::validate(manifest.key(), owner, &cluster.spec, "").err()
+        }
+        "Topic" => {
+            let topic: Topic = serde_json::from_value(value).ok()?;
+            crate::topic::validate::validate(&name, &topic.spec).err()
+        }
+        _ => {
+            let group: ConsumerGroup = serde_json::from_value(value).ok()?;
+            crate::consumer_group::validate::validate(&name, &group.spec).err()
+        }
+    }
 }
 
 fn finding(manifest: &Manifest, field: impl Into<String>, message: String) -> Finding {

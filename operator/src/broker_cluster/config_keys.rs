@@ -40,7 +40,8 @@ const AT_RUN_TIME: &[&str] = &[
     "unclean.leader.election.enable",
 ];
 
-/// Settings that the operator makes itself: the schema refuses them too.
+/// Settings that the operator makes itself. No rule of the schema can refuse them: the API server declares
+/// no map to CEL whose values have no one type.
 pub const RESERVED: &[&str] = &[
     "advertised.listeners",
     "broker.id",

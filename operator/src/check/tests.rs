@@ -101,13 +101,23 @@ fn the_rules_of_each_kind() {
             m.yaml#4 ConsumerGroup shop/readers spec.autoscaling.maxReplicas: maxReplicas must not be below minReplicas
             m.yaml#4 ConsumerGroup shop/readers spec.maxLag: at least one of records and seconds is needed
             m.yaml#4 ConsumerGroup shop/readers spec.offsetReset.to: exactly one of position, timestamp, offset and shiftBy is needed
-            m.yaml#5 BrokerCluster shop/main spec.config: the operator itself sets node.id, broker.id, cluster.id, process.roles, the listeners, the log directories, http.listen and broker.rack
             m.yaml#5 BrokerCluster shop/main spec.listeners[0]: a listener of type NodePort needs advertisedHost: a name or address of the nodes that clients can reach
             m.yaml#5 BrokerCluster shop/main spec.listeners[0].name: this name is reserved
             m.yaml#5 BrokerCluster shop/main spec.listeners[0].port: 9092, 9093 and 9644 are taken
             m.yaml#5 BrokerCluster shop/main spec.podTemplate.env[0].name: settings of the broker belong into spec.config
             m.yaml#5 BrokerCluster shop/main spec.replicas: this release runs one broker in each cluster; several come with replication
             m.yaml#5 BrokerCluster shop/main spec.storage.size: a quantity is needed, such as 10Gi
+        "#]],
+    );
+}
+
+#[test]
+fn what_only_the_operator_refuses() {
+    check(
+        &cluster("config: {log.dirs: /tmp}"),
+        "",
+        expect![[r#"
+            m.yaml BrokerCluster shop/main spec: config: the operator sets log.dirs itself
         "#]],
     );
 }
