@@ -211,9 +211,31 @@ fn the_strongest_layer_counts_and_all_are_listed() {
 
 #[test]
 fn for_ever_stays_for_ever_through_the_units() {
-    let (none, file) = (ConfigMap::new(), map(&[("log.retention.hours", "-1")]));
-    let layers = ConfigLayers { topic: None, broker: &none, default_broker: &none, static_broker: &file };
-    assert_eq!(TopicConfig::resolve(&layers).retention.ms, None);
+    for (key, value) in
+        [("log.retention.hours", "-1"), ("log.retention.minutes", "-7"), ("log.retention.ms", "-5")]
+    {
+        let (none, file) = (ConfigMap::new(), map(&[(key, value)]));
+        let layers = ConfigLayers { topic: None, broker: &none, default_broker: &none, static_broker: &file };
+        assert_eq!(TopicConfig::resolve(&layers).retention.ms, None, "{key}={value}");
+    }
+}
+
+/// `KafkaConfig.validateValues`: nothing is kept for no time at all by default, and no segment is begun
+/// at every moment. A topic of its own may be kept for no time.
+#[test]
+fn times_of_zero_are_refused_where_kafka_refuses_them() {
+    for key in ["log.retention.hours", "log.retention.minutes", "log.retention.ms", "log.roll.ms"] {
+        let def = broker_def(key).unwrap();
+        assert!(def.parse("0").is_err(), "{key}");
+        assert!(def.parse("1").is_ok(), "{key}");
+    }
+    let refused = broker_def("log.retention.hours").unwrap().parse("0").unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "Invalid value 0 for configuration log.retention.hours: log.retention.hours must be unlimited (-1) or, \
+         greater than or equal to 1"
+    );
+    assert!(topic_def("retention.ms").unwrap().parse("0").is_ok());
 }
 
 #[test]

@@ -184,6 +184,8 @@ impl fmt::Display for Validator {
 pub enum Unit {
     /// The same number.
     Same,
+    /// Milliseconds to milliseconds, where every negative number is -1.
+    MsOrForEver,
     /// Minutes to milliseconds.
     MinutesToMs,
     /// Hours to milliseconds.
@@ -197,6 +199,7 @@ impl Unit {
     pub fn convert(self, text: &str) -> String {
         let factor: i64 = match self {
             Self::Same => return text.to_owned(),
+            Self::MsOrForEver => 1,
             Self::MinutesToMs => 60_000,
             Self::HoursToMs => 3_600_000,
         };

@@ -112,18 +112,19 @@ impl Inputs {
     fn read_file(&self, problems: &mut Vec<Problem>) -> Vec<Entry> {
         let Some(path) = &self.file else { return Vec::new() };
         let path = Arc::new(path.clone());
-        let mut unreadable = |line: usize, what: String| {
-            let place = Place::File { path: Arc::clone(&path), line };
+        let mut unreadable = |place: Place, what: String| {
             problems.push(Problem { key: "properties file".to_owned(), place, what });
             Vec::new()
         };
         let bytes = match std::fs::read(&*path) {
             Ok(bytes) => bytes,
-            Err(error) => return unreadable(1, error.to_string()),
+            Err(error) => return unreadable(Place::WholeFile(path), error.to_string()),
         };
         let properties = match properties::parse(&properties::decode(bytes)) {
             Ok(properties) => properties,
-            Err(error) => return unreadable(error.line, error.to_string()),
+            Err(error) => {
+                return unreadable(Place::File { path, line: error.line }, error.to_string());
+            }
         };
         let entry = |property: properties::Property| Entry {
             key: property.key,
@@ -326,7 +327,7 @@ mod tests {
                 .read()
                 .unwrap_err()
                 .to_string()
-                .starts_with("/no/such/file:1: properties file: No such file")
+                .starts_with("/no/such/file: properties file: No such file")
         );
     }
 }

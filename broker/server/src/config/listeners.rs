@@ -57,10 +57,11 @@ pub(super) fn listeners(values: &Values<'_>, notices: &mut Vec<Notice>) -> Resul
         )));
     }
     for endpoint in &clients {
-        protocols.check(&endpoint.name)?;
+        protocols.check(values, &endpoint.name)?;
     }
     if clients.is_empty() {
-        return Err((LISTENERS, "at least one listener for clients must be defined".to_owned()));
+        let culprit = values.culprit([LISTENERS, CONTROLLERS]);
+        return Err((culprit, "at least one listener for clients must be defined".to_owned()));
     }
     let advertised = advertised(values, &clients, &controllers)?;
     let inter_broker = inter_broker(values, &advertised)?;
@@ -147,14 +148,20 @@ impl Protocols {
         Ok(Self(map))
     }
 
-    fn check(&self, name: &str) -> Result<(), Broken> {
+    fn check(&self, values: &Values<'_>, name: &str) -> Result<(), Broken> {
         match self.0.get(name).map(String::as_str) {
             Some(PLAINTEXT) => Ok(()),
             Some(protocol) => Err((
                 LISTENERS,
                 format!("listener {name} asks for {protocol}, which is not served yet; only PLAINTEXT is"),
             )),
-            None => Err((PROTOCOL_MAP, format!("no security protocol is defined for listener {name}"))),
+            None => {
+                let culprit = values.culprit([PROTOCOL_MAP, LISTENERS]);
+                Err((
+                    culprit,
+                    format!("no security protocol is defined for listener {name} in {PROTOCOL_MAP}"),
+                ))
+            }
         }
     }
 }
@@ -182,10 +189,10 @@ fn advertised(
     match told.iter().find(|endpoint| endpoint.host == "0.0.0.0") {
         None => Ok(told),
         Some(Endpoint { name, port, .. }) => Err((
-            ADVERTISED,
+            values.culprit([ADVERTISED, LISTENERS]),
             format!(
-                "cannot use the nonroutable meta-address 0.0.0.0: clients would be told to dial it. Set it to what they \
-                 can reach, like {name}://localhost:{port}"
+                "{ADVERTISED} cannot use the nonroutable meta-address 0.0.0.0: clients would be told to dial it. Set \
+                 {ADVERTISED} to what they can reach, like {name}://localhost:{port}"
             ),
         )),
     }
@@ -335,8 +342,8 @@ mod tests {
             listeners: each listener must have a different name; A stands twice
             listeners: each listener must have a different port; 1 stands twice
             listeners: listener SSL asks for SSL, which is not served yet; only PLAINTEXT is
-            listener.security.protocol.map: no security protocol is defined for listener CLIENTS
-            advertised.listeners: cannot use the nonroutable meta-address 0.0.0.0: clients would be told to dial it. Set it to what they can reach, like PLAINTEXT://localhost:9092
+            listeners: no security protocol is defined for listener CLIENTS in listener.security.protocol.map
+            listeners: advertised.listeners cannot use the nonroutable meta-address 0.0.0.0: clients would be told to dial it. Set advertised.listeners to what they can reach, like PLAINTEXT://localhost:9092
             advertised.listeners: listener names must be equal to or a subset of the ones defined in listeners; OTHER is not one of PLAINTEXT
             inter.broker.listener.name: must be a listener name defined in advertised.listeners; OTHER is not one of the valid options, PLAINTEXT
             listener.security.protocol.map: expected NAME:PROTOCOL separated by commas, found PLAINTEXT

@@ -194,10 +194,37 @@ mod tests {
             --override: controller.quorum.voters: expected ID@HOST:PORT separated by commas, found localhost:9093
             --override: node.id: is 1, and broker.id is 2: set one of them, or both to the same
             --override: log.dirs: /a stands twice
-            --override: queued.max.request.bytes: must be larger or equal to socket.request.max.bytes, 104857600
-            --override: group.min.session.timeout.ms: must not be above group.max.session.timeout.ms, 1800000
+            --override: queued.max.request.bytes: queued.max.request.bytes, 1000, must be larger or equal to socket.request.max.bytes, 104857600
+            --override: group.min.session.timeout.ms: group.min.session.timeout.ms, 2000000, must not be above group.max.session.timeout.ms, 1800000
             --override: max.connections.per.ip.overrides: expected ADDRESS:COUNT separated by commas, found 127.0.0.1
             --override: http.listen: nonsense: invalid socket address"#]].assert_eq(&answers.join("\n"));
+    }
+
+    /// Whoever set one of two keys that do not go together is sent to the one that they set.
+    #[test]
+    fn variables_are_named_where_they_break_a_rule() {
+        let cases = [
+            ("KAFKA_LISTENERS", "junk"),
+            ("KAFKA_LISTENERS", "CLIENTS://:9092"),
+            ("KAFKA_LISTENERS", "SSL://:9092"),
+            ("KAFKA_LISTENERS", "PLAINTEXT://0.0.0.0:9092"),
+            ("KAFKA_LISTENERS", "PLAINTEXT://:1,PLAINTEXT://:2"),
+            ("KAFKA_ADVERTISED_LISTENERS", "OTHER://localhost:9092"),
+            ("KAFKA_LISTENER_SECURITY_PROTOCOL_MAP", "OTHER:PLAINTEXT"),
+            ("KAFKA_INTER_BROKER_LISTENER_NAME", "OTHER"),
+            ("KAFKA_CONTROLLER_LISTENER_NAMES", "PLAINTEXT"),
+            ("KAFKA_SOCKET_REQUEST_MAX_BYTES", "2000000000"),
+            ("KAFKA_GROUP_MAX_SESSION_TIMEOUT_MS", "5"),
+            ("KAFKA_LOG_RETENTION_HOURS", "0"),
+            ("KAFKA_HTTP_LISTEN", "nonsense"),
+            ("KAFKA_CLUSTER_ID", "short"),
+        ];
+        for (variable, value) in cases {
+            let environment = vec![(variable.to_owned(), value.to_owned())];
+            let refused = LiveConfig::load_from(Inputs { environment, ..Inputs::default() }).unwrap_err();
+            let place = format!("environment variable {variable}: ");
+            assert!(refused.to_string().starts_with(&place), "{refused}");
+        }
     }
 
     #[test]

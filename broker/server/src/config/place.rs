@@ -9,6 +9,8 @@ use std::sync::Arc;
 pub(crate) enum Place {
     /// A file, and the line counted from 1.
     File { path: Arc<PathBuf>, line: usize },
+    /// A file as a whole.
+    WholeFile(Arc<PathBuf>),
     /// The name of an environment variable.
     Environment(String),
     /// `--override` on the command line.
@@ -23,6 +25,7 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File { path, line } => write!(f, "{}:{line}", path.display()),
+            Self::WholeFile(path) => write!(f, "{}", path.display()),
             Self::Environment(variable) => write!(f, "environment variable {variable}"),
             Self::Override => f.write_str("--override"),
             Self::Flag(flag) => f.write_str(flag),

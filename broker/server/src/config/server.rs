@@ -244,9 +244,10 @@ impl LimitsConfig {
             parked_requests_max: values.usize("max.parked.requests"),
         };
         if limits.queued_request_bytes_max < limits.request_bytes_max {
-            let text =
-                format!("must be larger or equal to socket.request.max.bytes, {}", limits.request_bytes_max);
-            return Err(("queued.max.request.bytes", text));
+            let (queued, single) = ("queued.max.request.bytes", "socket.request.max.bytes");
+            let LimitsConfig { queued_request_bytes_max: of_all, request_bytes_max: of_one, .. } = limits;
+            let text = format!("{queued}, {of_all}, must be larger or equal to {single}, {of_one}");
+            return Err((values.culprit([queued, single]), text));
         }
         Ok(limits)
     }
@@ -315,9 +316,11 @@ impl GroupsConfig {
             },
         };
         if groups.session_timeout_min_ms > groups.session_timeout_max_ms {
+            let (min, max) = ("group.min.session.timeout.ms", "group.max.session.timeout.ms");
+            let GroupsConfig { session_timeout_min_ms, session_timeout_max_ms, .. } = groups;
             let text =
-                format!("must not be above group.max.session.timeout.ms, {}", groups.session_timeout_max_ms);
-            return Err(("group.min.session.timeout.ms", text));
+                format!("{min}, {session_timeout_min_ms}, must not be above {max}, {session_timeout_max_ms}");
+            return Err((values.culprit([min, max]), text));
         }
         Ok(groups)
     }

@@ -32,6 +32,12 @@ impl<'a> Values<'a> {
         [broker, default_broker, static_broker].into_iter().any(|layer| layer.contains_key(name))
     }
 
+    /// Of keys that do not go together, the one to be mended: the first that somebody has set.
+    pub(super) fn culprit<const N: usize>(&self, keys: [&'static str; N]) -> &'static str {
+        let set = keys.iter().find(|key| self.is_set(key));
+        set.or(keys.first()).copied().unwrap_or_default()
+    }
+
     fn value(&self, name: &'static str) -> Option<ConfigValue> {
         match broker_def(name) {
             Some(def) => effective(def, &self.layers),

@@ -5,7 +5,7 @@ use super::super::def::UpdateMode::ClusterWide;
 use super::super::def::Validator::{Any, AtLeast, Between, Fraction, OneOf};
 use super::super::def::{ConfigDef, broker};
 use super::topic::{
-    CLEANUP_POLICIES, COMPRESSION_TYPES, FLUSH_SYNONYMS, GZIP_LEVEL, RETENTION_SYNONYMS,
+    CLEANUP_POLICIES, COMPRESSION_TYPES, FLUSH_SYNONYMS, GZIP_LEVEL, RETENTION_SYNONYMS, RETENTION_TIME,
     ROLL_JITTER_SYNONYMS, ROLL_SYNONYMS,
 };
 
@@ -38,7 +38,7 @@ pub(super) static LOG: &[ConfigDef] = &[
         "log.roll.ms",
         Long,
         None,
-        Any,
+        AtLeast(1),
         "Default of segment.ms: the age at which a new segment is begun. Unset, log.roll.hours counts.",
     )
     .dynamic(ClusterWide)
@@ -49,7 +49,7 @@ pub(super) static LOG: &[ConfigDef] = &[
         "log.roll.jitter.ms",
         Long,
         None,
-        Any,
+        AtLeast(0),
         "Default of segment.jitter.ms. Unset, log.roll.jitter.hours counts.",
     )
     .dynamic(ClusterWide)
@@ -66,19 +66,25 @@ pub(super) static LOG: &[ConfigDef] = &[
         "log.retention.ms",
         Long,
         None,
-        Any,
+        RETENTION_TIME,
         "Default of retention.ms: how long records are kept; -1 is for ever. Unset, \
          log.retention.minutes counts, then log.retention.hours.",
     )
     .dynamic(ClusterWide)
     .siblings(RETENTION_SYNONYMS),
-    broker("log.retention.minutes", Int, None, Any, "As log.retention.ms, in minutes, and weaker than it.")
-        .siblings(RETENTION_SYNONYMS),
+    broker(
+        "log.retention.minutes",
+        Int,
+        None,
+        RETENTION_TIME,
+        "As log.retention.ms, in minutes, and weaker than it.",
+    )
+    .siblings(RETENTION_SYNONYMS),
     broker(
         "log.retention.hours",
         Int,
         Some("168"),
-        Any,
+        RETENTION_TIME,
         "As log.retention.ms, in hours, and the weakest of the three.",
     )
     .siblings(RETENTION_SYNONYMS),

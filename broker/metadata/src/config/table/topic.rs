@@ -34,9 +34,16 @@ fn is_replica(pair: &str) -> bool {
     pair.split_once(':').is_some_and(|(partition, broker)| number(partition) && number(broker))
 }
 
+/// The broker's defaults of `retention.ms`, in any unit: for ever, or some time
+/// (`KafkaConfig.validateValues`). A topic of its own may have 0.
+pub(super) const RETENTION_TIME: Validator = Custom {
+    rule: "{name} must be unlimited (-1) or, greater than or equal to 1",
+    check: |value| value.as_i64().is_some_and(|time| time != 0),
+};
+
 /// The siblings of `log.retention.ms`, in order of precedence.
 pub(super) const RETENTION_SYNONYMS: &[Synonym] = &[
-    same("log.retention.ms"),
+    Synonym { name: "log.retention.ms", unit: Unit::MsOrForEver },
     Synonym { name: "log.retention.minutes", unit: Unit::MinutesToMs },
     Synonym { name: "log.retention.hours", unit: Unit::HoursToMs },
 ];
