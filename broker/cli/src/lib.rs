@@ -10,7 +10,7 @@ mod signals;
 
 pub use io::{Captured, Io};
 pub use kafka::Tool;
-pub use people::PeopleCommand;
+pub use people::{PeopleCommand, misuse_json};
 
 /// Runs one of Kafka's tools to its end, with the arguments behind its name, and gives the exit status.
 pub async fn run_tool(tool: Tool, arguments: &[String], io: &mut Io) -> u8 {

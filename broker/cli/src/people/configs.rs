@@ -43,16 +43,16 @@ enum ConfigsCommand {
     Get {
         #[command(flatten)]
         entity: Entity,
-        /// The settings
-        #[arg(required = true, value_name = "KEY")]
+        /// The settings, at least one
+        #[arg(value_name = "KEY")]
         keys: Vec<String>,
     },
     /// Change settings
     Set {
         #[command(flatten)]
         entity: Entity,
-        /// KEY=VALUE; on lists also KEY+=ENTRY and KEY-=ENTRY
-        #[arg(required = true, value_name = "KEY=VALUE", value_parser = change)]
+        /// At least one KEY=VALUE; on lists also KEY+=ENTRY and KEY-=ENTRY
+        #[arg(value_name = "KEY=VALUE", value_parser = change)]
         changes: Vec<AlterConfigOp>,
         /// Only check whether it would work
         #[arg(long)]
@@ -62,13 +62,44 @@ enum ConfigsCommand {
     Unset {
         #[command(flatten)]
         entity: Entity,
-        /// The settings
-        #[arg(required = true, value_name = "KEY")]
+        /// The settings, at least one
+        #[arg(value_name = "KEY")]
         keys: Vec<String>,
         /// Only check whether it would work
         #[arg(long)]
         dry_run: bool,
     },
+}
+
+impl ConfigsCommand {
+    /// A command about settings names some. Checked here and not by clap, which would not say where their
+    /// names are to be found.
+    fn check(&self) -> Result<(), Failure> {
+        let (entity, what, is_missing) = match self {
+            Self::List { .. } => return Ok(()),
+            Self::Get { entity, keys } => (entity, "which settings? KEY is missing", keys.is_empty()),
+            Self::Set { entity, changes, .. } => {
+                (entity, "what is to be set? KEY=VALUE is missing", changes.is_empty())
+            }
+            Self::Unset { entity, keys, .. } => (entity, "which settings? KEY is missing", keys.is_empty()),
+        };
+        if !is_missing {
+            return Ok(());
+        }
+        let (kind, name) = (entity.kind.word(), &entity.name);
+        Err(Failure::usage(format!("{}: {what}", entity.text()))
+            .hint(format!("`millrace configs list {kind} {name} --all` shows them all")))
+    }
+}
+
+impl Kind {
+    /// As it is typed.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Topic => "topic",
+            Self::Broker => "broker",
+        }
+    }
 }
 
 /// What has settings.
@@ -138,6 +169,7 @@ fn change(text: &str) -> Result<AlterConfigOp, String> {
 
 /// Runs the command.
 pub(super) async fn run(args: ConfigsArgs, screen: &mut Screen<'_>) -> Result<(), Failure> {
+    args.command.check()?;
     let session = Session::open(&args.common.connection).await?;
     match args.command {
         ConfigsCommand::List { entity, all, docs } => list(&session, &entity, all, docs, screen).await,

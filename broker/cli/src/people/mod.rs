@@ -4,7 +4,7 @@
 //!
 //! | file | is |
 //! |---|---|
-//! | `screen.rs`, `table.rs`, `failure.rs`, `units.rs` | how results and failures look |
+//! | `screen.rs`, `table.rs`, `failure.rs`, `misuse.rs`, `units.rs` | how results and failures look |
 //! | `session.rs`, `position.rs`, `peek.rs`, `payload.rs` | what commands have in common |
 //! | the rest | one command each |
 //!
@@ -16,6 +16,7 @@ mod consume;
 mod failure;
 mod groups;
 mod logs;
+mod misuse;
 mod offsets;
 mod payload;
 mod peek;
@@ -34,6 +35,8 @@ use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
 use clap_complete::Shell;
 
 use crate::io::Io;
+pub use misuse::misuse_json;
+
 use failure::Failure;
 use screen::{OutputArgs, Screen};
 use session::ConnectionArgs;

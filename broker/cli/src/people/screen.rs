@@ -151,7 +151,7 @@ impl<'a> Screen<'a> {
     pub(crate) fn json<T: Serialize + ?Sized>(&mut self, value: &T) {
         match serde_json::to_string_pretty(value) {
             Ok(text) => self.io.line(text),
-            Err(error) => self.io.error_line(format!("error: {error}")),
+            Err(error) => self.fail(&Failure::new(error.to_string())),
         }
     }
 
@@ -159,7 +159,7 @@ impl<'a> Screen<'a> {
     pub(crate) fn json_line<T: Serialize + ?Sized>(&mut self, value: &T) {
         match serde_json::to_string(value) {
             Ok(text) => self.io.line(text),
-            Err(error) => self.io.error_line(format!("error: {error}")),
+            Err(error) => self.fail(&Failure::new(error.to_string())),
         }
     }
 
@@ -180,18 +180,27 @@ impl<'a> Screen<'a> {
 
     /// Something to know that is not part of the result.
     pub(crate) fn note(&mut self, text: impl AsRef<str>) {
-        let text = self.error_paint.faint(text.as_ref()).into_owned();
-        self.io.error_line(text);
+        let line = match self.format {
+            Format::Json => aside_json("note", text.as_ref()),
+            Format::Table => self.error_paint.faint(text.as_ref()).into_owned(),
+        };
+        self.io.error_line(line);
     }
 
     /// Something that may be wrong.
     pub(crate) fn warn(&mut self, text: impl AsRef<str>) {
-        let line = format!("{} {}", self.error_paint.warn("warning:"), text.as_ref());
+        let line = match self.format {
+            Format::Json => aside_json("warning", text.as_ref()),
+            Format::Table => format!("{} {}", self.error_paint.warn("warning:"), text.as_ref()),
+        };
         self.io.error_line(line);
     }
 
     /// A failure, with its hint.
     pub(crate) fn fail(&mut self, failure: &Failure) {
+        if self.is_json() {
+            return self.io.error_line(failure_json(failure));
+        }
         let mut text = format!("{} {}", self.error_paint.bad("error:"), failure.message());
         if let Some(hint) = failure.hint_text() {
             text.push_str(&format!("\n {} {hint}", self.error_paint.name("hint:")));
@@ -250,6 +259,16 @@ impl<'a> Screen<'a> {
         bar.enable_steady_tick(Duration::from_millis(250));
         bar
     }
+}
+
+/// A failure for programs: `{"error": ..., "hint": ...}` in one line, the hint null where there is none.
+pub(crate) fn failure_json(failure: &Failure) -> String {
+    serde_json::json!({ "error": failure.message(), "hint": failure.hint_text() }).to_string()
+}
+
+/// A line beside the results, for programs that read standard error line by line.
+fn aside_json(kind: &str, text: &str) -> String {
+    serde_json::json!({ kind: text }).to_string()
 }
 
 /// What a progress bar counts.

@@ -1,9 +1,10 @@
 //! Runs commands as a user would type them, on brokers that are started once.
 
+use std::ffi::OsString;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use clap::{CommandFactory, Parser};
-use millrace_cli::{Io, PeopleCommand};
+use millrace_cli::{Io, PeopleCommand, misuse_json};
 use millrace_tests::{Kafka, Millrace, places};
 use serde_json::Value;
 
@@ -50,11 +51,13 @@ impl Answer {
 /// Runs a command without a broker. Words are separated by blanks; `~` in a word stands for one.
 pub(crate) fn millrace(line: &str, stdin: &[u8]) -> Answer {
     let words = line.split_whitespace().map(|word| word.replace('~', " "));
-    let root = match Root::try_parse_from(std::iter::once("millrace".to_owned()).chain(words)) {
+    let words: Vec<_> = std::iter::once("millrace".to_owned()).chain(words).map(OsString::from).collect();
+    let root = match Root::try_parse_from(&words) {
         Ok(root) => root,
         Err(error) => {
             let status = u8::try_from(error.exit_code()).unwrap();
-            return Answer { status, out: String::new(), err: error.to_string() };
+            let err = misuse_json(&error, &words).unwrap_or_else(|| error.to_string());
+            return Answer { status, out: String::new(), err };
         }
     };
     let (mut io, seen) = Io::captured(stdin);

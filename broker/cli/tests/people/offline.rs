@@ -48,6 +48,35 @@ fn misuse_has_status_two() {
 }
 
 #[test]
+fn settings_that_are_not_named_are_asked_for() {
+    for line in ["configs get topic orders", "configs set topic orders", "configs unset topic orders"] {
+        let err = millrace(line, b"").failed(2);
+        assert!(err.starts_with("error: topic 'orders': "), "{err}");
+        assert!(err.contains(" is missing\n hint: `millrace configs list topic orders --all`"), "{err}");
+    }
+}
+
+#[test]
+fn programs_read_failures_as_json() {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let cases = [
+        (format!("topics list -o json -b 127.0.0.1:{port}"), 1, "Connection refused", "`millrace serve`"),
+        ("configs get topic orders --output json".to_owned(), 2, "KEY is missing", "configs list"),
+        ("configs get topic --output=json".to_owned(), 2, "<NAME>", "Usage: millrace configs get"),
+        ("topics -ojson crate x".to_owned(), 2, "crate", ""),
+        ("topics crate x -o json".to_owned(), 2, "crate", "create"),
+        ("topics list --no-such -o json".to_owned(), 2, "--no-such", ""),
+    ];
+    for (line, status, error, hint) in cases {
+        let err = millrace(&line, b"").failed(status);
+        let told: serde_json::Value = serde_json::from_str(&err).unwrap_or_else(|_| panic!("{line}: {err}"));
+        assert!(told["error"].as_str().is_some_and(|text| text.contains(error)), "{line}: {told}");
+        assert!(told["hint"].as_str().unwrap_or_default().contains(hint), "{line}: {told}");
+        assert_eq!(err.lines().count(), 1, "{err}");
+    }
+}
+
+#[test]
 fn options_may_stand_before_or_behind_the_subcommand() {
     for line in ["topics -b 127.0.0.1:1 list", "topics list -b 127.0.0.1:1"] {
         assert!(millrace(line, b"").failed(1).contains("127.0.0.1:1"), "{line}");

@@ -13,7 +13,7 @@ fn a_topic_is_made_grown_shown_and_deleted() {
         let listed = broker.run("topics list life -o json").json();
         assert_eq!(listed[0]["topic"], "life");
         assert_eq!((&listed[0]["partitions"], &listed[0]["under_replicated"]), (&json!(3), &json!(0)));
-        assert_eq!(broker.run("topics alter life -p 5").ok(), "grew life with 5 partitions\n");
+        assert_eq!(broker.run("topics grow life -p 5").ok(), "grew life with 5 partitions\n");
         let described = broker.run("topics describe life -o json").json();
         assert_eq!(described[0]["partitions"].as_array().unwrap().len(), 5);
         let configs = json!({ "cleanup.policy": "compact", "retention.ms": "3600000" });

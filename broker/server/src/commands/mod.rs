@@ -5,10 +5,11 @@ mod config;
 mod serve;
 
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
-use millrace_cli::{Io, PeopleCommand, Tool};
+use millrace_cli::{Io, PeopleCommand, Tool, misuse_json};
 
 /// A message log that speaks the Kafka wire protocol
 #[derive(Debug, Parser)]
@@ -39,7 +40,7 @@ pub fn run(arguments: Vec<OsString>) -> ExitCode {
         }
     }
     let parsed = Arguments::command()
-        .try_get_matches_from(arguments)
+        .try_get_matches_from(&arguments)
         .and_then(|matches| Arguments::from_arg_matches(&matches));
     match parsed {
         Ok(Arguments { command: Command::Serve(serve) }) => serve.run(),
@@ -49,7 +50,10 @@ pub fn run(arguments: Vec<OsString>) -> ExitCode {
         }
         Err(error) => {
             // Nobody reads what a closed pipe swallows.
-            let _closed = error.print().is_err();
+            let _closed = match misuse_json(&error, &arguments) {
+                Some(line) => writeln!(std::io::stderr(), "{line}").is_err(),
+                None => error.print().is_err(),
+            };
             ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
         }
     }

@@ -31,6 +31,7 @@ enum TopicsCommand {
     /// Make topics
     Create(change::CreateArgs),
     /// Grow a topic to more partitions
+    #[command(visible_alias = "grow")]
     Alter(change::AlterArgs),
     /// Delete topics with all their records
     #[command(visible_alias = "rm")]
