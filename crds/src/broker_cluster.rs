@@ -26,7 +26,7 @@ use crate::{Condition, PodTemplateSpec, Scalar};
     doc = "A cluster of Millrace brokers, which speak the Kafka protocol. The operator runs them in a StatefulSet, behind the Service NAME-bootstrap on port 9092.",
     validation = Rule::new("size(self.metadata.name) <= 40")
         .message("the name may have at most 40 characters, so that the names of pods and Services fit"),
-    printcolumn(name = "Brokers", type_ = "integer", json_path = ".spec.replicas"),
+    printcolumn(name = "Brokers", type_ = "integer", json_path = ".status.replicas"),
     printcolumn(name = "Up", type_ = "integer", json_path = ".status.readyReplicas"),
     printcolumn(name = "Bootstrap", type_ = "string", json_path = ".status.bootstrap"),
     printcolumn(
