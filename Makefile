@@ -4,7 +4,7 @@ CARGO ?= cargo
 BIN := target/release/millrace
 
 .DEFAULT_GOAL := help
-.PHONY: help run image build test test-rust test-clients verify lint fix bench setup
+.PHONY: help run image build test test-rust test-clients test-kube verify lint fix bench setup
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,7 +22,7 @@ image: ## the container image without Docker, target/image/millrace.tar, for `do
 setup: ## what the tests need: Debian packages (as root), Python, Java, Node and Go parts, in target/tests-cache/
 	tests/setup
 
-test: setup build ## everything this machine can run; says plainly what it left out
+test: setup image ## everything this machine can run; says plainly what it left out
 	tests/bin/test-all
 
 test-rust: build ## only the Rust tests
@@ -30,6 +30,9 @@ test-rust: build ## only the Rust tests
 
 test-clients: setup build ## only the client matrix and the worked example
 	tests/bin/test-all --only clients
+
+test-kube: setup image ## only the operator on a real Kubernetes: KUBECONFIG, else kind, else a node of its own
+	tests/bin/test-all --only kube
 
 lint: ## rustfmt, clippy, and what else needs no running broker
 	tests/bin/lint
