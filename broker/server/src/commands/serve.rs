@@ -24,6 +24,7 @@ const IMPATIENT_AFTER: Duration = Duration::from_secs(1);
 #[derive(Debug, Args)]
 pub(super) struct Serve {
     /// A server.properties file, as Kafka's
+    #[arg(env = "MILLRACE_PROPERTIES")]
     properties: Option<PathBuf>,
     /// A setting that beats the file and the environment; may be given several times
     #[arg(long = "override", value_name = "KEY=VALUE")]
