@@ -3,6 +3,7 @@
 
 mod accept;
 mod answer;
+mod bulky;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use millrace_protocol::ApiKey;
 use millrace_protocol::wire::{DecodeError, Reader};
 
 use self::accept::{Refusal, accept};
-use self::answer::{fetch, later, now, produce, respond};
+use self::answer::{fetch, later, now, now_unless, produce, respond};
 use crate::context::{Peer, RequestContext};
 use crate::handlers as h;
 use crate::net::Response;
@@ -37,7 +38,8 @@ pub(crate) type Answered = Result<Option<Response>, String>;
 /// Reads the header, finds the route, and starts the request. Never waits.
 pub(crate) fn dispatch(services: &Arc<Services>, peer: &Arc<Peer>, frame: Bytes) -> Dispatched {
     match accept(peer, frame) {
-        Ok((context, body)) => {
+        Ok((context, mut body)) => {
+            bulky::limit(&mut body, services);
             let key = context.api_key;
             route(services, context, body)
                 .unwrap_or_else(|error| Dispatched::Refused(format!("a bad {} request: {error}", key.name())))
@@ -54,7 +56,7 @@ fn route(services: &Arc<Services>, context: RequestContext, body: Reader) -> Res
     match context.api_key {
         ApiKey::Produce => produce(s, context, body),
         ApiKey::Fetch => fetch(s, context, body),
-        ApiKey::ListOffsets => now(s, context, body, |s, c, r| h::list_offsets::handle(&s.partitions, c, r)),
+        ApiKey::ListOffsets => now_unless(s, context, body, h::list_offsets::searches, |s, c, r| h::list_offsets::handle(&s.partitions, c, r)),
         ApiKey::OffsetForLeaderEpoch => now(s, context, body, |s, c, r| h::offset_for_leader_epoch::handle(&s.partitions, c, r)),
         ApiKey::DeleteRecords => now(s, context, body, |s, c, r| h::delete_records::handle(&s.partitions, c, r)),
         ApiKey::DescribeLogDirs => now(s, context, body, |s, c, r| h::describe_log_dirs::handle(&s.partitions, c, r)),

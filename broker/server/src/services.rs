@@ -27,7 +27,7 @@ pub(crate) struct Services {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) budget: ByteBudget,
     pub(crate) connections: Arc<ConnectionLimits>,
-    /// Requests whose records are decompressed at the same time: each may take a core for a while, and a
+    /// Turns of requests that decompress records, or name much: each may take a core for a while, and a
     /// hundred megabytes.
     pub(crate) unpacking: Arc<Semaphore>,
 }

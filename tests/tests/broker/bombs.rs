@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use millrace_protocol::ErrorCode;
+use millrace_protocol::messages::api_versions::ApiVersionsRequest;
 use millrace_protocol::messages::fetch::{FetchRequest, PartitionData};
+use millrace_protocol::messages::list_offsets::{ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic};
 use millrace_protocol::messages::produce::{PartitionProduceData, ProduceRequest};
 use millrace_protocol::records::legacy::{self, Room};
 use millrace_protocol::records::{BatchBuilder, BatchOptions, Compression};
@@ -81,6 +83,51 @@ fn batches_that_grow_on_a_compacted_topic_stall_nobody() {
 fn batches_that_grow_while_they_are_compressed_anew_stall_nobody() {
     let batch = keyed(Compression::Gzip, None, 40 * MIB);
     attack("anew", &[("compression.type", "zstd")], &repeated("anew", &batch), PRODUCE_VERSION);
+}
+
+/// A search by time decompresses the batch that it ends in.
+#[test]
+fn searches_by_time_stall_nobody() {
+    const PARTITIONS: i32 = 12;
+    let broker = Millrace::start(&[]);
+    broker.create_partitions("searched", PARTITIONS, &[]);
+    let mut builder =
+        BatchBuilder::new(BatchOptions { compression: Compression::Gzip, ..Default::default() });
+    builder.append(1_000, None, Some(&vec![0; 40 * MIB]), &[]);
+    builder.append(2_000, None, None, &[]);
+    let records = builder.build().unwrap();
+    let mut client = broker.connect();
+    for partition in 0..PARTITIONS {
+        let request = produce_request("searched", partition, 1, Some(records.clone()));
+        client.ask(&request, PRODUCE_VERSION);
+    }
+    let wanted = |partition_index| ListOffsetsPartition {
+        partition_index,
+        timestamp: 1_500,
+        ..ListOffsetsPartition::default()
+    };
+    let partitions = (0..PARTITIONS).map(wanted).collect();
+    let request = ListOffsetsRequest {
+        replica_id: -1,
+        topics: vec![ListOffsetsTopic { name: "searched".to_owned(), partitions }],
+        ..ListOffsetsRequest::default()
+    };
+    let neighbour = Neighbour::move_in(broker.address);
+    let mut connections: Vec<_> = std::iter::repeat_with(|| broker.connect()).take(4).collect();
+    for connection in &mut connections {
+        connection.send(&request, 7);
+        // An ordinary question behind the search is answered after it, and not before.
+        connection.send(&ApiVersionsRequest::default(), 0);
+    }
+    neighbour.keeps_going();
+    for connection in &mut connections {
+        let found = connection.answer::<ListOffsetsRequest>(7).topics.remove(0).partitions;
+        assert!(found.iter().all(|each| (each.offset, each.timestamp) == (1, 2_000)), "{found:?}");
+        assert_eq!(found.len(), 12);
+        assert_eq!(connection.answer::<ApiVersionsRequest>(0).error_code, ErrorCode::NONE);
+    }
+    let slowest = neighbour.move_out();
+    assert!(slowest < PATIENCE, "a round of the neighbour took {slowest:?}");
 }
 
 /// Records are looked into before the next request begins, answered or not.

@@ -4,6 +4,7 @@
 
 mod answers;
 mod bombs;
+mod bulky;
 mod disk;
 mod frames;
 mod groups;

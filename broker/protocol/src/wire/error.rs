@@ -21,6 +21,14 @@ pub enum DecodeError {
         /// Bytes that are left.
         remaining: usize,
     },
+    /// More entries in lists than the reader was told to allow.
+    #[error("a list of {length} entries where {left} are left to the request")]
+    TooManyEntries {
+        /// Entries of the list.
+        length: usize,
+        /// Entries that all lists from here on may have together.
+        left: usize,
+    },
     /// A varint longer than its type allows.
     #[error("varint is too long")]
     VarintTooLong,

@@ -15,7 +15,7 @@ const LETTERS: [char; 8] = ['a', 'Z', '-', ' ', '\0', 'é', '語', '🦀'];
 
 impl Reader {
     pub(crate) fn inventing(entropy: Bytes) -> Self {
-        Self { bytes: entropy, inventing: true }
+        Self { bytes: entropy, entries_left: usize::MAX, inventing: true }
     }
 
     /// Makes sure that `needed` bytes are left.

@@ -12,6 +12,8 @@ const RESERVED_ELEMENTS_MIN: usize = 4;
 #[derive(Debug, Clone)]
 pub struct Reader {
     pub(super) bytes: Bytes,
+    /// Entries of lists that may still be read.
+    pub(super) entries_left: usize,
     /// What is read is invented rather than decoded.
     #[cfg(test)]
     pub(super) inventing: bool,
@@ -40,9 +42,22 @@ impl Reader {
     pub fn new(bytes: Bytes) -> Self {
         Self {
             bytes,
+            entries_left: usize::MAX,
             #[cfg(test)]
             inventing: false,
         }
+    }
+
+    /// Lets at most `max` entries be read, in all lists together: an entry may be as short as a byte, and
+    /// what is made of it, or answered to it, a hundred times as large.
+    pub fn limit_entries(&mut self, max: usize) {
+        self.entries_left = max;
+    }
+
+    /// Entries of lists that may still be read.
+    #[must_use]
+    pub fn entries_left(&self) -> usize {
+        self.entries_left
     }
 
     /// Bytes not yet read.
@@ -183,12 +198,14 @@ impl Reader {
     /// paid for by elements that were there, and ends at `length`.
     ///
     /// # Errors
-    /// What reading an element meets.
+    /// [`DecodeError::TooManyEntries`], or what reading an element meets.
     pub fn read_elements<T: Value>(
         &mut self,
         length: usize,
         version: Version,
     ) -> Result<Vec<T>, DecodeError> {
+        let left = self.entries_left.checked_sub(length);
+        self.entries_left = left.ok_or(DecodeError::TooManyEntries { length, left: self.entries_left })?;
         let affordable = self.remaining() / size_of::<T>().max(1);
         let mut elements = Vec::with_capacity(length.min(affordable.max(RESERVED_ELEMENTS_MIN)));
         for read in 0..length {
@@ -223,7 +240,10 @@ impl Reader {
             previous = Some(tag);
             let length = self.read_uvarint()? as usize;
             let mut field = Reader::new(self.read_slice(length)?);
-            if known(tag, &mut field)? && field.remaining() > 0 {
+            field.entries_left = self.entries_left;
+            let is_known = known(tag, &mut field)?;
+            self.entries_left = field.entries_left;
+            if is_known && field.remaining() > 0 {
                 return Err(DecodeError::BadTaggedField { tag, reason: "longer than its value" });
             }
         }

@@ -7,9 +7,10 @@ use millrace_protocol::messages::fetch::FetchRequest;
 use millrace_protocol::messages::produce::{ProduceRequest, ProduceResponse};
 use millrace_protocol::wire::{DecodeError, EncodeError, Reader};
 use millrace_protocol::{Message, Request};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::{Instrument, Span, debug_span, error};
 
+use super::bulky::{self, Reading};
 use super::{Answered, Dispatched};
 use crate::context::RequestContext;
 use crate::handlers as h;
@@ -21,15 +22,19 @@ use crate::services::Services;
 /// of the connection begins after it, as clients expect of what they sent in that order.
 macro_rules! later {
     ($services:expr, $context:expr, $body:expr, |$s:ident, $c:ident, $r:ident| $handler:expr) => {{
-        let (services, context, mut body, started) =
-            (::std::sync::Arc::clone($services), $context, $body, ::std::time::Instant::now());
-        let $r = millrace_protocol::Message::decode(&mut body, context.api_version)?;
+        let (services, context, started) =
+            (::std::sync::Arc::clone($services), $context, ::std::time::Instant::now());
+        let reading = $crate::dispatch::bulky::begin($body, context.api_version)?;
         let span = $crate::dispatch::answer::span(&context);
         let work = async move {
             let ($s, $c) = (&*services, &context);
+            let ($r, mut room) = reading.finish($s).await?;
+            // What it waits for may take long, and costs no core.
+            drop(room.turn.take());
             let response = $handler.await;
             services.metrics.observe_request(context.api_key, started.elapsed());
-            $crate::dispatch::answer::frame(&context, context.api_version, &response).map(Some)
+            let framed = $crate::dispatch::answer::frame(&context, context.api_version, &response)?;
+            Ok(Some(room.held_by(framed)))
         };
         Ok($crate::dispatch::Dispatched::Waiting {
             answer: Box::pin(::tracing::Instrument::instrument(work, span)),
@@ -39,16 +44,51 @@ macro_rules! later {
 }
 pub(super) use later;
 
-/// A request that is answered at once.
-pub(super) fn now<R: Request>(
+/// A request that is answered at once, unless it names much.
+pub(super) fn now<R: Request + Send + 'static>(
     services: &Arc<Services>,
     context: RequestContext,
-    mut body: Reader,
-    handler: impl FnOnce(&Services, &RequestContext, R) -> R::Response,
+    body: Reader,
+    handler: impl FnOnce(&Services, &RequestContext, R) -> R::Response + Send + 'static,
+) -> Result<Dispatched, DecodeError> {
+    now_unless(services, context, body, |_| false, handler)
+}
+
+/// A request that is answered at once, unless it names much or `is_long` work: then on a thread of its
+/// own, when its turn has come.
+pub(super) fn now_unless<R: Request + Send + 'static>(
+    services: &Arc<Services>,
+    context: RequestContext,
+    body: Reader,
+    is_long: impl FnOnce(&R) -> bool,
+    handler: impl FnOnce(&Services, &RequestContext, R) -> R::Response + Send + 'static,
 ) -> Result<Dispatched, DecodeError> {
     let started = Instant::now();
-    let request = R::decode(&mut body, context.api_version)?;
-    let response = span(&context).in_scope(|| handler(services, &context, request));
+    let span = span(&context);
+    let request = match bulky::begin::<R>(body, context.api_version)? {
+        Reading::Done(request) if !is_long(&request) => request,
+        reading => {
+            let services = Arc::clone(services);
+            let work = async move {
+                let (request, mut room) = reading.finish(&services).await?;
+                let turn = match room.turn.take() {
+                    Some(turn) => turn,
+                    None => turn(&services.unpacking).await?,
+                };
+                let framed = aside(move || {
+                    let response = handler(&services, &context, request);
+                    services.metrics.observe_request(context.api_key, started.elapsed());
+                    let framed = frame(&context, context.api_version, &response);
+                    drop((response, turn));
+                    framed
+                })
+                .await??;
+                Ok(Some(room.held_by(framed)))
+            };
+            return Ok(Dispatched::Waiting { answer: Box::pin(work.instrument(span)), barrier: true });
+        }
+    };
+    let response = span.in_scope(|| handler(services, &context, request));
     services.metrics.observe_request(context.api_key, started.elapsed());
     Ok(respond(&context, context.api_version, &response))
 }
@@ -119,10 +159,15 @@ fn tell_produced(context: &RequestContext, wants_answer: bool, response: &Produc
 }
 
 /// Runs what may block on a thread where it may.
-async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
+pub(super) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
     let span = Span::current();
     let ended = tokio::task::spawn_blocking(move || span.in_scope(work)).await;
     ended.map_err(|error| format!("a request was given up: {error}"))
+}
+
+/// Waits for the right to keep a core busy.
+pub(super) async fn turn(turns: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, String> {
+    Arc::clone(turns).acquire_owned().await.map_err(|error| error.to_string())
 }
 
 /// Runs what decompresses when its turn has come. Work that has begun goes to its end, and keeps its turn,
@@ -131,7 +176,7 @@ async fn unpack<T: Send + 'static>(
     unpacking: Arc<Semaphore>,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, String> {
-    let turn = unpacking.acquire_owned().await.map_err(|error| error.to_string())?;
+    let turn = turn(&unpacking).await?;
     aside(move || {
         let done = work();
         drop(turn);

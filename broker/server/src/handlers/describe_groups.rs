@@ -1,5 +1,7 @@
 //! DescribeGroups: state and members of classic groups.
 
+use std::collections::HashSet;
+
 use millrace_protocol::messages::describe_groups::{
     DescribeGroupsRequest, DescribeGroupsResponse, DescribedGroup,
 };
@@ -13,7 +15,10 @@ pub(crate) fn handle(
     context: &RequestContext,
     request: DescribeGroupsRequest,
 ) -> DescribeGroupsResponse {
-    let described = request.groups.into_iter().map(|id| {
+    // A group is described once, however often it is named: the answer stays as large as what is kept.
+    let mut seen = HashSet::new();
+    let once = |id: &String| seen.insert(id.clone());
+    let described = request.groups.into_iter().filter(once).map(|id| {
         let found = groups.read(&id, |shard| shard.describe_group(&id, context.api_version));
         let mut group = found.unwrap_or_else(|error_code| DescribedGroup {
             error_code,

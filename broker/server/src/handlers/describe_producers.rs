@@ -1,5 +1,7 @@
 //! DescribeProducers: the idempotent producers that a partition remembers (KIP-664).
 
+use std::collections::HashSet;
+
 use millrace_metadata::controller::{ApiError, validate_topic_name};
 use millrace_protocol::messages::describe_producers::{
     DescribeProducersRequest, DescribeProducersResponse, PartitionResponse, TopicResponse,
@@ -13,9 +15,12 @@ pub(crate) fn handle(
     _: &RequestContext,
     request: DescribeProducersRequest,
 ) -> DescribeProducersResponse {
+    // A partition's producers are told once, however often it is named.
+    let mut seen = HashSet::new();
     let topics = request.topics.into_iter().map(|topic| {
-        let answers =
-            topic.partition_indexes.iter().map(|&index| describe(partitions, &topic.name, index)).collect();
+        let once = |index: &&i32| seen.insert((topic.name.clone(), **index));
+        let indexes = topic.partition_indexes.iter().filter(once);
+        let answers = indexes.map(|&index| describe(partitions, &topic.name, index)).collect();
         TopicResponse { name: topic.name, partitions: answers }
     });
     DescribeProducersResponse { topics: topics.collect(), ..DescribeProducersResponse::default() }

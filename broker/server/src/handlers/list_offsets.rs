@@ -26,9 +26,6 @@ const FIRST_WITH_MAX_TIMESTAMP: i16 = 7;
 const FIRST_WITH_EARLIEST_LOCAL: i16 = 8;
 const FIRST_WITH_LATEST_TIERED: i16 = 9;
 
-/// Searches that one request may make in the connection's own time.
-const SEARCHES_MAX: usize = 16;
-
 /// What was found: a timestamp (-1 where none belongs to it), an offset (-1 for nothing found) and
 /// its leader epoch.
 type Found = (i64, i64, i32);
@@ -50,15 +47,13 @@ pub(crate) fn handle(
         });
         ListOffsetsTopicResponse { name: topic.name.clone(), partitions: answers.collect() }
     });
-    // Each search by time may decompress a batch: with many of them the connections that this thread
-    // serves as well go on elsewhere.
-    let searches: usize = request.topics.iter().map(|topic| topic.partitions.len()).sum();
-    let topics = if searches > SEARCHES_MAX {
-        tokio::task::block_in_place(|| topics.collect())
-    } else {
-        topics.collect()
-    };
-    ListOffsetsResponse { topics, ..ListOffsetsResponse::default() }
+    ListOffsetsResponse { topics: topics.collect(), ..ListOffsetsResponse::default() }
+}
+
+/// Whether the request searches for a time: that may decompress a batch for each partition.
+pub(crate) fn searches(request: &ListOffsetsRequest) -> bool {
+    let mut wanted = request.topics.iter().flat_map(|topic| &topic.partitions);
+    wanted.any(|partition| partition.timestamp >= 0 || partition.timestamp == MAX_TIMESTAMP)
 }
 
 /// The partitions that a request names more than once.

@@ -1,6 +1,8 @@
 //! OffsetFetch: how far groups have read; several groups at once from version 8 (KIP-709). Without
 //! transactions every offset is stable.
 
+use std::collections::{HashMap, HashSet};
+
 use millrace_protocol::ErrorCode;
 use millrace_protocol::messages::offset_fetch::{
     OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchRequestTopics, OffsetFetchResponse,
@@ -22,7 +24,8 @@ pub(crate) fn handle(
     request: OffsetFetchRequest,
 ) -> OffsetFetchResponse {
     if context.api_version >= FIRST_WITH_GROUPS {
-        let fetched = request.groups.iter().map(|group| fetch(groups, group));
+        let wanted = once(request.groups);
+        let fetched = wanted.iter().map(|group| fetch(groups, group));
         return OffsetFetchResponse { groups: fetched.collect(), ..OffsetFetchResponse::default() };
     }
     let topics = request.topics.map(|topics| {
@@ -34,6 +37,7 @@ pub(crate) fn handle(
     });
     let group =
         OffsetFetchRequestGroup { group_id: request.group_id, topics, ..OffsetFetchRequestGroup::default() };
+    let group = once(vec![group]).pop().unwrap_or_default();
     let mut fetched = fetch(groups, &group);
     if fetched.error_code.is_err() && context.api_version < FIRST_WITH_ERROR {
         fetched.topics = refused(&group, fetched.error_code);
@@ -43,6 +47,20 @@ pub(crate) fn handle(
         error_code: fetched.error_code,
         ..OffsetFetchResponse::default()
     }
+}
+
+/// Every offset is told once, however often it is named: the answer stays as large as what is kept.
+fn once(mut groups: Vec<OffsetFetchRequestGroup>) -> Vec<OffsetFetchRequestGroup> {
+    let mut whole = HashSet::new();
+    groups.retain(|group| group.topics.is_some() || whole.insert(group.group_id.clone()));
+    let mut seen = HashMap::<(String, String), HashSet<i32>>::new();
+    for group in &mut groups {
+        for topic in group.topics.iter_mut().flatten() {
+            let seen = seen.entry((group.group_id.clone(), topic.name.clone())).or_default();
+            topic.partition_indexes.retain(|index| seen.insert(*index));
+        }
+    }
+    groups
 }
 
 fn fetch(groups: &Groups, group: &OffsetFetchRequestGroup) -> OffsetFetchResponseGroup {

@@ -166,6 +166,7 @@ impl Connection {
             let sent = tokio::time::timeout(self.idle_max, self.outbound.send_some(&self.stream)).await;
             sent.map_err(|_| ConnectionError::NotReading(self.idle_max))??;
         }
+        self.outbound.release();
         Ok(())
     }
 }

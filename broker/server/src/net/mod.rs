@@ -8,6 +8,6 @@ mod listener;
 mod outbound;
 mod response;
 
-pub(crate) use limits::{ByteBudget, ConnectionLimits};
+pub(crate) use limits::{ByteBudget, Bytes as BudgetPart, ConnectionLimits};
 pub(crate) use listener::{Acceptor, BoundListener, bind};
 pub(crate) use response::Response;

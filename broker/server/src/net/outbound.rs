@@ -11,6 +11,7 @@ use tokio::net::TcpStream;
 
 use millrace_log::FileRange;
 
+use super::limits::Bytes as BudgetPart;
 use super::response::{Chunk, Response};
 
 /// Pieces gathered for one call.
@@ -24,11 +25,23 @@ const COPY_BYTES: usize = 64 * 1024;
 #[derive(Debug, Default)]
 pub(crate) struct Outbound {
     chunks: VecDeque<Chunk>,
+    /// Parts of the budget that the responses hold, until all of them have left.
+    budget: Option<BudgetPart>,
 }
 
 impl Outbound {
     pub(crate) fn push(&mut self, response: Response) {
         self.chunks.extend(response.chunks);
+        match (&mut self.budget, response.budget) {
+            (Some(held), Some(more)) => held.merge(more),
+            (none, Some(more)) => *none = Some(more),
+            (_, None) => {}
+        }
+    }
+
+    /// Gives back what the responses held, once they have left.
+    pub(crate) fn release(&mut self) {
+        self.budget = None;
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -8,6 +8,8 @@ use millrace_protocol::header::{ResponseHeader, response_header_version};
 use millrace_protocol::wire::{EncodeError, Writer};
 use millrace_protocol::{ApiKey, Message};
 
+use super::limits::Bytes as BudgetPart;
+
 const LENGTH_BYTES: usize = 4;
 /// Room for a response that carries no records.
 const CAPACITY_BYTES: usize = 256;
@@ -24,6 +26,8 @@ pub(crate) enum Chunk {
 #[derive(Debug)]
 pub(crate) struct Response {
     pub(crate) chunks: VecDeque<Chunk>,
+    /// Part of the budget of all requests, held until the response has left.
+    pub(crate) budget: Option<BudgetPart>,
 }
 
 impl Response {
@@ -31,6 +35,13 @@ impl Response {
     pub(crate) fn memory_bytes(&self) -> usize {
         let held = |chunk: &Chunk| if let Chunk::Memory(bytes) = chunk { bytes.len() } else { 0 };
         self.chunks.iter().map(held).sum()
+    }
+
+    /// Holds as much of `budget` as it takes itself; the rest returns.
+    pub(crate) fn holding(mut self, mut budget: BudgetPart) -> Self {
+        let held = self.memory_bytes().min(budget.num_permits());
+        self.budget = budget.split(held);
+        self
     }
 
     /// Frames `body` behind its header. `files` fill the holes that the body leaves, one each.
@@ -61,6 +72,6 @@ impl Response {
         if !rest.is_empty() {
             chunks.push_back(Chunk::Memory(rest));
         }
-        Ok(Self { chunks })
+        Ok(Self { chunks, budget: None })
     }
 }

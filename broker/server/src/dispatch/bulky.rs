@@ -1,0 +1,106 @@
+//! Requests that name much: how many entries one may have, and what it may cost while it is worked on.
+//!
+//! A list's entry may take two bytes of a request and hundreds of the structures that answer it. So the
+//! entries of a request are bounded by `socket.request.max.bytes`; a request of some size is read when its
+//! turn has come, aside from the connections' tasks; and what its answer may take comes out of the budget
+//! of all requests until the answer has left. Knows no API.
+
+use std::time::Duration;
+
+use millrace_protocol::Request;
+use millrace_protocol::wire::{DecodeError, Reader};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::answer::{aside, turn};
+use crate::net::{BudgetPart, Response};
+use crate::services::Services;
+
+/// Requests up to this size are read at once.
+const BULKY_BYTES: usize = 16 * 1024;
+/// What an entry costs: its own structure, the one that answers it, and both their names.
+const ENTRY_BYTES: usize = 256;
+/// Entries that a request may have wherever it may be sent at all.
+const ENTRIES_MIN: usize = 16 * 1024;
+/// Entries that cost nothing, and bytes: heartbeats and commits must go on when others use up the budget.
+const FREE_ENTRIES: usize = 64;
+const FREE_BYTES: usize = 1024 * 1024;
+/// A request that finds no room in the budget for this long is given up.
+const BUDGET_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// Entries that all lists of one request may have together.
+fn entries_max(request_bytes_max: usize) -> usize {
+    (request_bytes_max / ENTRY_BYTES).max(ENTRIES_MIN)
+}
+
+/// Bounds what may be read from `body`.
+pub(super) fn limit(body: &mut Reader, services: &Services) {
+    body.limit_entries(entries_max(services.config.load().limits.request_bytes_max));
+}
+
+/// A request that is read, or is going to be.
+pub(super) enum Reading<R> {
+    Done(R),
+    Bulky(Reader, i16),
+}
+
+/// What a request holds of what all share.
+#[derive(Default)]
+pub(super) struct Room {
+    /// The right to keep a core busy.
+    pub(super) turn: Option<OwnedSemaphorePermit>,
+    budget: Option<BudgetPart>,
+}
+
+/// Reads a small request; leaves a larger one for when somebody waits for it.
+pub(super) fn begin<R: Request>(mut body: Reader, version: i16) -> Result<Reading<R>, DecodeError> {
+    if body.remaining() > BULKY_BYTES {
+        return Ok(Reading::Bulky(body, version));
+    }
+    R::decode(&mut body, version).map(Reading::Done)
+}
+
+impl<R: Request + Send + 'static> Reading<R> {
+    /// The request, and what it holds while it is worked on.
+    ///
+    /// # Errors
+    /// Why the connection has to be closed.
+    pub(super) async fn finish(self, services: &Services) -> Result<(R, Room), String> {
+        let (mut body, version) = match self {
+            Self::Done(request) => return Ok((request, Room::default())),
+            Self::Bulky(body, version) => (body, version),
+        };
+        let turn = turn(&services.unpacking).await?;
+        let (bytes, entries_before) = (body.remaining(), body.entries_left());
+        let (decoded, entries_left) =
+            aside(move || (R::decode(&mut body, version), body.entries_left())).await?;
+        let request = decoded.map_err(|error| format!("a bad {} request: {error}", R::API_KEY.name()))?;
+        let budget = take_budget(services, bytes, entries_before - entries_left).await?;
+        Ok((request, Room { turn: Some(turn), budget }))
+    }
+}
+
+async fn take_budget(
+    services: &Services,
+    bytes: usize,
+    entries: usize,
+) -> Result<Option<BudgetPart>, String> {
+    let bytes = if bytes > FREE_BYTES { bytes } else { 0 };
+    let cost = if entries > FREE_ENTRIES { entries * ENTRY_BYTES } else { 0 } + bytes;
+    if cost == 0 {
+        return Ok(None);
+    }
+    match tokio::time::timeout(BUDGET_WAIT_MAX, services.budget.take(cost)).await {
+        Ok(Ok(part)) => Ok(Some(part)),
+        _ => Err(format!("no memory for a request of {entries} entries within queued.max.request.bytes")),
+    }
+}
+
+impl Room {
+    /// The turn is over; the memory is held until the answer has left.
+    pub(super) fn held_by(self, response: Response) -> Response {
+        match self.budget {
+            Some(budget) => response.holding(budget),
+            None => response,
+        }
+    }
+}
