@@ -16,6 +16,7 @@ use crate::outcome::{GroupEvent, Outcome, Reply, Token};
 use crate::record::GroupRecord;
 use crate::roster::{Client, Member, Roster, Terms};
 use crate::settings::Settings;
+use crate::time::Now;
 use crate::timers::{TimerKey, Timers};
 
 /// The protocol type of consumers; Connect has another, and anybody may have their own.
@@ -52,7 +53,7 @@ pub(crate) struct Context<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) timers: &'a mut Timers,
     pub(crate) outcome: &'a mut Outcome,
-    pub(crate) now_ms: i64,
+    pub(crate) now: Now,
 }
 
 /// State, the one before it, and since when.
@@ -295,7 +296,7 @@ impl Group {
     pub(crate) fn keep_alive(&self, cx: &mut Context<'_>, member_id: &str) {
         if let Some(member) = self.roster.get(member_id) {
             let key = TimerKey::Session(Arc::clone(&self.id), Arc::clone(&member.id));
-            cx.timers.schedule(key, cx.now_ms + i64::from(member.session_timeout_ms));
+            cx.timers.schedule(key, cx.now.steady_ms + i64::from(member.session_timeout_ms));
         }
     }
 

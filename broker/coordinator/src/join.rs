@@ -95,7 +95,7 @@ impl Group {
         match existing {
             Some(old_id) => self.join_again_as_static(cx, joiner, &old_id, new_id),
             None if joiner.instance_id.is_none() && joiner.api_version >= FIRST_WITH_MEMBER_ID_REQUIRED => {
-                let deadline_ms = cx.now_ms + i64::from(joiner.terms.session_timeout_ms);
+                let deadline_ms = cx.now.steady_ms + i64::from(joiner.terms.session_timeout_ms);
                 cx.timers.schedule(self.session_key(&new_id), deadline_ms);
                 cx.outcome.reply(joiner.token, Reply::join_error(ErrorCode::MEMBER_ID_REQUIRED, &new_id));
                 self.roster.add_pending(new_id);
@@ -195,7 +195,7 @@ impl Group {
         member.is_new = true;
         self.roster.add(member);
         self.park_join(cx, &id, joiner.token);
-        cx.timers.schedule(self.session_key(&id), cx.now_ms + NEW_MEMBER_JOIN_TIMEOUT_MS);
+        cx.timers.schedule(self.session_key(&id), cx.now.steady_ms + NEW_MEMBER_JOIN_TIMEOUT_MS);
         self.rebalance_or_complete_join(cx, why);
     }
 

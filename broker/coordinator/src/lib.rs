@@ -14,7 +14,8 @@
 //! | `offsets.rs` | commit, fetch, delete, expire |
 //! | `describe.rs` | list, describe, delete groups; figures for metrics |
 //! | `durable.rs`, `record.rs` | what the records amount to; the records |
-//! | `timers.rs`, `outcome.rs`, `settings.rs` | deadlines; what comes out; what is configured |
+//! | `time.rs`, `timers.rs` | the two clocks; deadlines |
+//! | `outcome.rs`, `settings.rs` | what comes out; what is configured |
 
 mod describe;
 mod durable;
@@ -29,6 +30,7 @@ mod roster;
 mod settings;
 mod shard;
 mod sync;
+mod time;
 mod timers;
 
 pub use self::describe::GroupSummary;
@@ -40,3 +42,4 @@ pub use self::record::{GroupRecord, RecordDecodeError};
 pub use self::roster::Client;
 pub use self::settings::Settings;
 pub use self::shard::{Input, Shard};
+pub use self::time::Now;

@@ -23,6 +23,7 @@ use crate::group::{Context, Group, GroupState};
 use crate::outcome::{Outcome, Reply, Token};
 use crate::record::GroupRecord;
 use crate::shard::Shard;
+use crate::time::Now;
 
 /// Where nothing was committed.
 const NO_OFFSET: i64 = -1;
@@ -43,20 +44,23 @@ pub struct Commit {
 }
 
 impl Shard {
-    pub(crate) fn commit(&mut self, token: Token, commit: Commit, now_ms: i64, outcome: &mut Outcome) {
+    pub(crate) fn commit(&mut self, token: Token, commit: Commit, now: Now, outcome: &mut Outcome) {
         let checked = self.check_commit(&commit).and_then(|()| self.check_commit_size(&commit.request));
         if let Err(code) = checked {
             return outcome.reply(token, Reply::Commit(refused(commit.request, code)));
         }
         let request = commit.request;
-        let (group, mut cx) = self.group_and_context(&request.group_id, now_ms, outcome);
+        let (group, mut cx) = self.group_and_context(&request.group_id, now, outcome);
         if let Some(group) = group
             && matches!(group.state(), GroupState::Stable | GroupState::PreparingRebalance)
         {
             group.keep_alive(&mut cx, &request.member_id);
         }
-        let expire_timestamp =
-            if request.retention_time_ms < 0 { -1 } else { now_ms.saturating_add(request.retention_time_ms) };
+        let expire_timestamp = if request.retention_time_ms < 0 {
+            -1
+        } else {
+            now.wall_ms.saturating_add(request.retention_time_ms)
+        };
         let mut topics = Vec::with_capacity(request.topics.len());
         let mut ids = commit.topic_ids.into_iter();
         for topic in request.topics {
@@ -71,7 +75,7 @@ impl Shard {
                 if fits {
                     let (group, topic) = (request.group_id.clone(), topic.name.clone());
                     let key = OffsetCommitKey { group, topic, partition: partition_index };
-                    let value = offset_value(partition, topic_id, now_ms, expire_timestamp);
+                    let value = offset_value(partition, topic_id, now.wall_ms, expire_timestamp);
                     outcome.records.push(GroupRecord::OffsetCommit(key, Some(value)));
                 }
             }
@@ -189,14 +193,14 @@ impl Shard {
     }
 
     /// Forgets offsets whose time has run out, and empty groups that have none left.
-    pub(crate) fn expire_offsets(&self, now_ms: i64, outcome: &mut Outcome) {
+    pub(crate) fn expire_offsets(&self, wall_ms: i64, outcome: &mut Outcome) {
         let none = Offsets::new();
         for (id, group) in &self.groups {
             let offsets = self.durable.offsets(id).unwrap_or(&none);
             let mut left = 0_usize;
             for (topic, partitions) in offsets {
                 for (partition, committed) in partitions {
-                    if self.is_expired(group, topic, committed, now_ms) {
+                    if self.is_expired(group, topic, committed, wall_ms) {
                         outcome.records.push(GroupRecord::offset_tombstone(id, topic, *partition));
                     } else {
                         left += 1;
@@ -209,14 +213,14 @@ impl Shard {
         }
     }
 
-    fn is_expired(&self, group: &Group, topic: &Arc<str>, offset: &CommittedOffset, now_ms: i64) -> bool {
+    fn is_expired(&self, group: &Group, topic: &Arc<str>, offset: &CommittedOffset, wall_ms: i64) -> bool {
         let Some(from_ms) = group.expires_from_ms(offset.commit_timestamp_ms) else { return false };
         if group.reads(topic) {
             return false;
         }
         match offset.expire_timestamp_ms {
-            Some(expire_ms) => now_ms >= expire_ms,
-            None => now_ms.saturating_sub(from_ms) >= self.settings.offsets_retention_ms,
+            Some(expire_ms) => wall_ms >= expire_ms,
+            None => wall_ms.saturating_sub(from_ms) >= self.settings.offsets_retention_ms,
         }
     }
 
@@ -224,10 +228,10 @@ impl Shard {
     pub(crate) fn group_and_context<'a>(
         &'a mut self,
         id: &str,
-        now_ms: i64,
+        now: Now,
         outcome: &'a mut Outcome,
     ) -> (Option<&'a mut Group>, Context<'a>) {
-        let cx = Context { settings: &self.settings, timers: &mut self.timers, outcome, now_ms };
+        let cx = Context { settings: &self.settings, timers: &mut self.timers, outcome, now };
         (self.groups.get_mut(id), cx)
     }
 }

@@ -34,17 +34,17 @@ impl Group {
         cx.timers.cancel(self.sync_key());
         let initial = self.is_empty();
         let generation = self.generation.id;
-        self.enter(GroupState::PreparingRebalance, cx.now_ms);
+        self.enter(GroupState::PreparingRebalance, cx.now.wall_ms);
         self.note(cx, |group| GroupEvent::Rebalancing { group, generation, reason: why });
         if initial {
             let delay_ms = i64::from(cx.settings.initial_rebalance_delay_ms);
             let remaining_ms = (self.roster.rebalance_timeout_ms() - delay_ms).max(0);
             self.initial_delay = Some(InitialDelay { delay_ms, remaining_ms, newcomer: false });
-            cx.timers.schedule(self.join_key(), cx.now_ms + delay_ms);
+            cx.timers.schedule(self.join_key(), cx.now.steady_ms + delay_ms);
         } else if self.roster.all_joined() {
             self.complete_join(cx);
         } else {
-            cx.timers.schedule(self.join_key(), cx.now_ms + self.roster.rebalance_timeout_ms());
+            cx.timers.schedule(self.join_key(), cx.now.steady_ms + self.roster.rebalance_timeout_ms());
         }
     }
 
@@ -66,7 +66,7 @@ impl Group {
             let next_ms = i64::from(cx.settings.initial_rebalance_delay_ms).min(delay.remaining_ms);
             let remaining_ms = (delay.remaining_ms - delay.delay_ms).max(0);
             self.initial_delay = Some(InitialDelay { delay_ms: next_ms, remaining_ms, newcomer: false });
-            cx.timers.schedule(self.join_key(), cx.now_ms + next_ms);
+            cx.timers.schedule(self.join_key(), cx.now.steady_ms + next_ms);
             return;
         }
         self.complete_join(cx);
@@ -86,7 +86,7 @@ impl Group {
         }
         if !self.roster.is_empty() && !self.elect_leader() {
             let wait_ms = self.roster.rebalance_timeout_ms().max(RETRY_MIN_MS);
-            cx.timers.schedule(self.join_key(), cx.now_ms + wait_ms);
+            cx.timers.schedule(self.join_key(), cx.now.steady_ms + wait_ms);
             return;
         }
         self.next_generation(cx);
@@ -95,7 +95,7 @@ impl Group {
             cx.outcome.records.push(record);
         } else {
             self.answer_joins(cx);
-            cx.timers.schedule(self.sync_key(), cx.now_ms + self.roster.rebalance_timeout_ms());
+            cx.timers.schedule(self.sync_key(), cx.now.steady_ms + self.roster.rebalance_timeout_ms());
         }
         let (generation, members) = (self.generation.id, self.roster.len());
         self.note(cx, |group| GroupEvent::Joined { group, generation, members });
@@ -117,7 +117,7 @@ impl Group {
         self.generation.protocol = self.roster.elect_protocol(self.generation.leader.as_deref());
         self.subscribed = self.subscribed_topics();
         let state = if self.roster.is_empty() { GroupState::Empty } else { GroupState::CompletingRebalance };
-        self.enter(state, cx.now_ms);
+        self.enter(state, cx.now.wall_ms);
         self.pending_sync.clear();
     }
 

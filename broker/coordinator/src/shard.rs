@@ -24,6 +24,7 @@ use crate::outcome::{Outcome, Reply, Token};
 use crate::record::GroupRecord;
 use crate::roster::Client;
 use crate::settings::Settings;
+use crate::time::Now;
 use crate::timers::{TimerKey, Timers};
 
 /// The first version in which a SyncGroup has to name protocol type and protocol (KIP-559).
@@ -126,7 +127,7 @@ impl Shard {
     }
 
     /// Begins to serve what was replayed: members' sessions run from now on.
-    pub fn loaded(&mut self, now_ms: i64) -> Outcome {
+    pub fn loaded(&mut self, now: Now) -> Outcome {
         self.loaded = true;
         let mut outcome = Outcome::default();
         for (id, durable) in self.durable.iter() {
@@ -137,7 +138,7 @@ impl Shard {
             self.groups.insert(Arc::clone(id), group);
         }
         let mut cx =
-            Context { settings: &self.settings, timers: &mut self.timers, outcome: &mut outcome, now_ms };
+            Context { settings: &self.settings, timers: &mut self.timers, outcome: &mut outcome, now };
         for group in self.groups.values_mut() {
             let members: Vec<_> = group.roster.iter().map(|member| Arc::clone(&member.id)).collect();
             members.iter().for_each(|member| group.keep_alive(&mut cx, member));
@@ -149,7 +150,7 @@ impl Shard {
                 );
             }
         }
-        let next_ms = now_ms.saturating_add(self.settings.offsets_retention_check_interval_ms);
+        let next_ms = now.steady_ms.saturating_add(self.settings.offsets_retention_check_interval_ms);
         self.timers.schedule(TimerKey::Expiry, next_ms);
         outcome
     }
@@ -176,7 +177,7 @@ impl Shard {
         outcome.replies
     }
 
-    /// When [`Shard::tick`] is to be called next, in milliseconds since 1970.
+    /// When [`Shard::tick`] is to be called next, by the steady clock.
     #[must_use]
     pub fn next_deadline_ms(&self) -> Option<i64> {
         self.timers.next_ms()
@@ -184,19 +185,19 @@ impl Shard {
 
     /// Does the earliest thing whose time has come, if there is one. To be called again, after its
     /// records are replayed, until nothing is due.
-    pub fn tick(&mut self, now_ms: i64) -> Outcome {
+    pub fn tick(&mut self, now: Now) -> Outcome {
         let mut outcome = Outcome::default();
-        let Some(key) = self.timers.pop_due(now_ms) else { return outcome };
+        let Some(key) = self.timers.pop_due(now.steady_ms) else { return outcome };
         let id = match &key {
             TimerKey::Join(group) | TimerKey::Sync(group) | TimerKey::Session(group, _) => group,
             TimerKey::Expiry => {
-                self.expire_offsets(now_ms, &mut outcome);
-                let next_ms = now_ms.saturating_add(self.settings.offsets_retention_check_interval_ms);
+                self.expire_offsets(now.wall_ms, &mut outcome);
+                let next_ms = now.steady_ms.saturating_add(self.settings.offsets_retention_check_interval_ms);
                 self.timers.schedule(TimerKey::Expiry, next_ms);
                 return outcome;
             }
         };
-        let (Some(group), mut cx) = self.group_and_context(id, now_ms, &mut outcome) else { return outcome };
+        let (Some(group), mut cx) = self.group_and_context(id, now, &mut outcome) else { return outcome };
         match &key {
             TimerKey::Join(_) => group.join_expired(&mut cx),
             TimerKey::Sync(_) => group.sync_expired(&mut cx),
@@ -207,18 +208,16 @@ impl Shard {
     }
 
     /// Handles a request. Its reply may come at once or in a later outcome; `token` names it.
-    pub fn handle(&mut self, token: Token, input: Input, now_ms: i64) -> Outcome {
+    pub fn handle(&mut self, token: Token, input: Input, now: Now) -> Outcome {
         let mut outcome = Outcome::default();
         match input {
             Input::Join { client, api_version, request } => {
-                self.join(token, client, api_version, request, now_ms, &mut outcome);
+                self.join(token, client, api_version, request, now, &mut outcome);
             }
-            Input::Sync { api_version, request } => {
-                self.sync(token, api_version, request, now_ms, &mut outcome)
-            }
-            Input::Heartbeat(request) => self.heartbeat(token, &request, now_ms, &mut outcome),
-            Input::Leave(request) => self.leave(token, request, now_ms, &mut outcome),
-            Input::Commit(commit) => self.commit(token, commit, now_ms, &mut outcome),
+            Input::Sync { api_version, request } => self.sync(token, api_version, request, now, &mut outcome),
+            Input::Heartbeat(request) => self.heartbeat(token, &request, now, &mut outcome),
+            Input::Leave(request) => self.leave(token, request, now, &mut outcome),
+            Input::Commit(commit) => self.commit(token, commit, now, &mut outcome),
             Input::DeleteOffsets(request) => self.delete_offsets(token, request, &mut outcome),
             Input::DeleteGroups(ids) => {
                 let results = self.delete_groups(ids, &mut outcome);
@@ -234,7 +233,7 @@ impl Shard {
         client: Client,
         api_version: i16,
         request: JoinGroupRequest,
-        now_ms: i64,
+        now: Now,
         outcome: &mut Outcome,
     ) {
         let known = self.groups.contains_key(request.group_id.as_str());
@@ -244,11 +243,13 @@ impl Shard {
         let id: Arc<str> = request.group_id.as_str().into();
         let new_id = self.new_member_id(request.group_instance_id.as_deref().unwrap_or(&client.id));
         let joiner = Joiner::new(token, client, api_version, request);
-        let group =
-            self.groups.entry(Arc::clone(&id)).or_insert_with(|| Group::new(Arc::clone(&id), Some(now_ms)));
+        let group = self
+            .groups
+            .entry(Arc::clone(&id))
+            .or_insert_with(|| Group::new(Arc::clone(&id), Some(now.wall_ms)));
         // Of a new group that nobody may join, nothing stays.
         let record = (!known).then(|| group.record(|member| member.assignment.clone()));
-        let mut cx = Context { settings: &self.settings, timers: &mut self.timers, outcome, now_ms };
+        let mut cx = Context { settings: &self.settings, timers: &mut self.timers, outcome, now };
         group.join(&mut cx, joiner, new_id);
         if !known && group.roster.is_empty() && group.roster.pending_len() == 0 {
             self.groups.remove(&id);
@@ -297,7 +298,7 @@ impl Shard {
         token: Token,
         api_version: i16,
         request: SyncGroupRequest,
-        now_ms: i64,
+        now: Now,
         outcome: &mut Outcome,
     ) {
         let unnamed = request.protocol_type.is_none() || request.protocol_name.is_none();
@@ -307,15 +308,15 @@ impl Shard {
         if request.group_id.is_empty() {
             return outcome.reply(token, Reply::sync_error(ErrorCode::INVALID_GROUP_ID));
         }
-        let (group, mut cx) = self.group_and_context(&request.group_id, now_ms, outcome);
+        let (group, mut cx) = self.group_and_context(&request.group_id, now, outcome);
         match group {
             Some(group) => group.sync(&mut cx, token, request),
             None => outcome.reply(token, Reply::sync_error(ErrorCode::UNKNOWN_MEMBER_ID)),
         }
     }
 
-    fn heartbeat(&mut self, token: Token, request: &HeartbeatRequest, now_ms: i64, outcome: &mut Outcome) {
-        let (group, mut cx) = self.group_and_context(&request.group_id, now_ms, outcome);
+    fn heartbeat(&mut self, token: Token, request: &HeartbeatRequest, now: Now, outcome: &mut Outcome) {
+        let (group, mut cx) = self.group_and_context(&request.group_id, now, outcome);
         let code = match group {
             _ if request.group_id.is_empty() => ErrorCode::INVALID_GROUP_ID,
             Some(group) => group.heartbeat(&mut cx, request),
@@ -324,13 +325,13 @@ impl Shard {
         outcome.reply(token, Reply::heartbeat(code));
     }
 
-    fn leave(&mut self, token: Token, request: LeaveGroupRequest, now_ms: i64, outcome: &mut Outcome) {
+    fn leave(&mut self, token: Token, request: LeaveGroupRequest, now: Now, outcome: &mut Outcome) {
         if request.group_id.is_empty() {
             let error_code = ErrorCode::INVALID_GROUP_ID;
             let response = LeaveGroupResponse { error_code, ..LeaveGroupResponse::default() };
             return outcome.reply(token, Reply::Leave(response));
         }
-        let (group, mut cx) = self.group_and_context(&request.group_id, now_ms, outcome);
+        let (group, mut cx) = self.group_and_context(&request.group_id, now, outcome);
         let response = match group {
             Some(group) => group.leave(&mut cx, request.members),
             None => {

@@ -90,7 +90,7 @@ impl Group {
             member.assignment = given.remove(&*member.id).unwrap_or_default();
         }
         self.answer_syncs(cx, ErrorCode::NONE);
-        self.enter(GroupState::Stable, cx.now_ms);
+        self.enter(GroupState::Stable, cx.now.wall_ms);
     }
 
     /// Handles a Heartbeat.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use millrace_coordinator::{Client, Commit, GroupRecord, Input, Outcome, Reply, Settings, Shard, Token};
+use millrace_coordinator::{Client, Commit, GroupRecord, Input, Now, Outcome, Reply, Settings, Shard, Token};
 use millrace_protocol::messages::group_records::{ConsumerProtocolSubscription, GroupMetadataValue};
 use millrace_protocol::messages::heartbeat::HeartbeatRequest;
 use millrace_protocol::messages::join_group::{
@@ -22,7 +22,10 @@ use millrace_protocol::{ErrorCode, Message, Uuid};
 /// A shard, its log, and its clock.
 pub(crate) struct Bench {
     pub(crate) shard: Shard,
+    /// The steady clock.
     pub(crate) now_ms: i64,
+    /// How far the wall's clock is ahead of it.
+    pub(crate) wall_ahead_ms: i64,
     pub(crate) log: Vec<GroupRecord>,
     settings: Settings,
     replies: BTreeMap<Token, Reply>,
@@ -104,15 +107,28 @@ impl Bench {
     pub(crate) fn with(settings: Settings) -> Self {
         let mut shard = Shard::new(settings.clone(), 7);
         let now_ms = 1_000_000;
-        assert_eq!(shard.loaded(now_ms), Outcome::default());
-        Self { shard, now_ms, log: Vec::new(), settings, replies: BTreeMap::new(), next_token: 0 }
+        assert_eq!(shard.loaded(Now { wall_ms: now_ms, steady_ms: now_ms }), Outcome::default());
+        Self {
+            shard,
+            now_ms,
+            wall_ahead_ms: 0,
+            log: Vec::new(),
+            settings,
+            replies: BTreeMap::new(),
+            next_token: 0,
+        }
+    }
+
+    /// What both clocks say.
+    pub(crate) fn now(&self) -> Now {
+        Now { wall_ms: self.now_ms + self.wall_ahead_ms, steady_ms: self.now_ms }
     }
 
     /// Sends a request and does what is due at once, as a server does.
     pub(crate) fn send(&mut self, input: Input) -> Token {
         let token = Token(self.next_token);
         self.next_token += 1;
-        let outcome = self.shard.handle(token, input, self.now_ms);
+        let outcome = self.shard.handle(token, input, self.now());
         self.commit(outcome);
         self.run_due();
         token
@@ -130,7 +146,7 @@ impl Bench {
 
     fn run_due(&mut self) {
         while self.shard.next_deadline_ms().is_some_and(|due_ms| due_ms <= self.now_ms) {
-            let outcome = self.shard.tick(self.now_ms);
+            let outcome = self.shard.tick(self.now());
             self.commit(outcome);
         }
     }
@@ -156,7 +172,7 @@ impl Bench {
         assert_eq!(shard.durable(), self.shard.durable(), "the log gives another state");
         self.settings = settings;
         self.shard = shard;
-        let outcome = self.shard.loaded(self.now_ms);
+        let outcome = self.shard.loaded(self.now());
         self.commit(outcome);
     }
 

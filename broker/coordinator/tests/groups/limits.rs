@@ -141,7 +141,7 @@ fn members_with_no_patience_do_not_make_a_tight_loop() {
     let mut ticks = 0;
     while bench.shard.next_deadline_ms().is_some_and(|due_ms| due_ms < 1_010_000) {
         bench.now_ms = bench.shard.next_deadline_ms().unwrap();
-        let outcome = bench.shard.tick(bench.now_ms);
+        let outcome = bench.shard.tick(bench.now());
         bench.commit(outcome);
         ticks += 1;
     }

@@ -10,6 +10,7 @@
 
 mod admin;
 mod bench;
+mod clocks;
 mod limits;
 mod membership;
 mod offsets;

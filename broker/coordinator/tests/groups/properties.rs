@@ -117,7 +117,7 @@ impl World {
                     self.bench.shard.replay(record);
                 });
                 assert_eq!(&served, self.bench.shard.durable());
-                let outcome = self.bench.shard.loaded(self.bench.now_ms);
+                let outcome = self.bench.shard.loaded(self.bench.now());
                 self.bench.commit(outcome);
             }
         }

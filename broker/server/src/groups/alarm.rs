@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use crate::clock::now_ms;
+use crate::clock::steady_ms;
 
-/// The longest sleep: a clock that jumps is noticed after that.
+/// The longest sleep; after that the task looks again in any case.
 const SLEEP_MAX: Duration = Duration::from_secs(10);
 
 /// Shared by the coordinators and the task.
@@ -41,7 +41,7 @@ impl Alarm {
 
     /// Sleeps until `deadline_ms`, or until something is due earlier.
     pub(super) async fn sleep(&self, deadline_ms: i64) {
-        let wait_ms = u64::try_from(deadline_ms.saturating_sub(now_ms())).unwrap_or(0);
+        let wait_ms = u64::try_from(deadline_ms.saturating_sub(steady_ms())).unwrap_or(0);
         let wait = Duration::from_millis(wait_ms).min(SLEEP_MAX);
         // Either way the task looks again.
         let _woken = tokio::time::timeout(wait, self.notify.notified()).await.is_ok();

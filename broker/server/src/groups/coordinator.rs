@@ -18,7 +18,7 @@ use tracing::{error, info, warn};
 
 use super::alarm::Alarm;
 use super::journal;
-use crate::clock::now_ms;
+use crate::clock::{now, now_ms, steady_ms};
 use crate::config::LiveConfig;
 use crate::partitions::Partition;
 use crate::quorum::MetadataView;
@@ -108,7 +108,7 @@ impl Coordinator {
         let mut state = self.state.lock();
         let due = match &*state {
             State::Unloaded => true,
-            State::Failed { until_ms } => *until_ms <= now_ms(),
+            State::Failed { until_ms } => *until_ms <= steady_ms(),
             State::Loading | State::Serving(_) | State::Stopped => false,
         };
         due.then(|| {
@@ -129,7 +129,7 @@ impl Coordinator {
             return;
         }
         let Some(mut shard) = shard else { return self.fail(&mut state, &mut Answers::default()) };
-        let outcome = shard.loaded(now_ms());
+        let outcome = shard.loaded(now());
         let mut serving = Serving { shard, parked: HashMap::new(), next_token: 0 };
         let mut answers = Answers::default();
         let committed = self.commit(&mut serving, outcome, &mut answers);
@@ -148,7 +148,7 @@ impl Coordinator {
         let (sender, receiver) = oneshot::channel();
         serving.parked.insert(token, sender);
         self.limit_records(serving);
-        let outcome = serving.shard.handle(token, input, now_ms());
+        let outcome = serving.shard.handle(token, input, now());
         let mut answers = Answers::default();
         let mut committed = self.commit(serving, outcome, &mut answers);
         // A group that does not wait for more members begins at once.
@@ -166,7 +166,7 @@ impl Coordinator {
         let mut state = self.state.lock();
         let State::Serving(serving) = &mut *state else { return };
         if !self.leads() {
-            let later_ms = now_ms().saturating_add(RETRY_MS);
+            let later_ms = steady_ms().saturating_add(RETRY_MS);
             return self.next_ms.store(later_ms, Ordering::SeqCst);
         }
         self.limit_records(serving);
@@ -221,7 +221,7 @@ impl Coordinator {
             State::Serving(serving) if self.leads() => Ok(serving),
             State::Serving(_) => Err(ErrorCode::NOT_COORDINATOR),
             State::Unloaded | State::Loading => Err(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS),
-            State::Failed { until_ms } if *until_ms <= now_ms() => {
+            State::Failed { until_ms } if *until_ms <= steady_ms() => {
                 super::load::again(Arc::clone(self));
                 Err(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS)
             }
@@ -244,11 +244,11 @@ impl Coordinator {
 
     fn run_due(&self, serving: &mut Serving, answers: &mut Answers) -> Result<(), ()> {
         for _ in 0..TICKS_MAX {
-            let now_ms = now_ms();
-            if serving.shard.next_deadline_ms().is_none_or(|deadline_ms| deadline_ms > now_ms) {
+            let now = now();
+            if serving.shard.next_deadline_ms().is_none_or(|deadline_ms| deadline_ms > now.steady_ms) {
                 break;
             }
-            let outcome = serving.shard.tick(now_ms);
+            let outcome = serving.shard.tick(now);
             self.commit(serving, outcome, answers)?;
         }
         Ok(())
@@ -300,7 +300,7 @@ impl Coordinator {
         if let State::Serving(serving) = state {
             answers.replies.extend(serving.unload());
         }
-        *state = State::Failed { until_ms: now_ms().saturating_add(RETRY_MS) };
+        *state = State::Failed { until_ms: steady_ms().saturating_add(RETRY_MS) };
         self.next_ms.store(NEVER_MS, Ordering::SeqCst);
     }
 

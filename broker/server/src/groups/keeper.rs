@@ -48,7 +48,7 @@ impl Groups {
     }
 
     fn run_due(&self) {
-        let now_ms = crate::clock::now_ms();
+        let now_ms = crate::clock::steady_ms();
         let due = self.coordinators().into_iter().filter(|coordinator| coordinator.next_ms() <= now_ms);
         due.for_each(|coordinator| coordinator.tick());
     }
