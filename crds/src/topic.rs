@@ -88,11 +88,17 @@ pub struct TopicSpec {
     pub replication_factor: Option<i32>,
     /// The topic's settings by Kafka's names, such as retention.ms or cleanup.policy. A value is enforced:
     /// when somebody changes it by other means, it is set back. A setting that is absent here goes back to
-    /// the broker's default. A setting with the value null is left to others. (kubectl apply without
-    /// --server-side loses a null that is added to an object that exists already.)
+    /// the broker's default. A setting with the value null is left to others, as is one in
+    /// unmanagedConfig. (kubectl apply loses every null unless it is given --server-side.)
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "crate::schema::nullable_settings")]
     pub config: Option<BTreeMap<String, Option<Scalar>>>,
+    /// Settings by Kafka's names that are left to others: whatever they are set to by other means, they
+    /// stay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256), inner(length(min = 1, max = 249)))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub unmanaged_config: Option<Vec<String>>,
     /// What becomes of the topic when this object is deleted: Delete (also when absent) deletes it with all
     /// its records, Retain keeps it.
     #[serde(skip_serializing_if = "Option::is_none")]

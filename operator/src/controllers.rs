@@ -230,7 +230,10 @@ where
         async move {
             let key = ObjectKey::of(&*object);
             let began = context.started(kind);
-            let result = reconcile(object, Arc::clone(&context)).await;
+            let result = match reconcile(object, Arc::clone(&context)).await {
+                Err(error) if error.is_farewell() => Ok(Action::await_change()),
+                result => result,
+            };
             match &result {
                 Ok(_) => {
                     context.attempts.clear(kind, &key);

@@ -30,6 +30,12 @@ impl ReconcileError {
     /// All that [`Self::class`] gives.
     pub const CLASSES: [&'static str; 4] = ["kubernetes", "kafka", "waiting", "json"];
 
+    /// What is missing goes with its namespace: nothing is left to do.
+    #[must_use]
+    pub fn is_farewell(&self) -> bool {
+        matches!(self, Self::Kubernetes(error) if is_namespace_terminating(error))
+    }
+
     /// For the metrics, in one word.
     #[must_use]
     pub fn class(&self) -> &'static str {
@@ -52,4 +58,12 @@ pub fn is_not_found(error: &kube::Error) -> bool {
 #[must_use]
 pub fn is_forbidden(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 403)
+}
+
+/// The namespace is being deleted, so that nothing can be made in it any more.
+#[must_use]
+pub fn is_namespace_terminating(error: &kube::Error) -> bool {
+    let kube::Error::Api(status) = error else { return false };
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    status.code == 403 && causes.into_iter().any(|cause| cause.reason == "NamespaceTerminating")
 }

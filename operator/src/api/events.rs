@@ -5,6 +5,7 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter as Source};
 
+use super::error::is_namespace_terminating;
 use crate::names::CONTROLLER;
 
 /// Kubernetes takes no longer note.
@@ -60,7 +61,9 @@ impl Reporter {
             action: action.to_owned(),
             secondary: None,
         };
-        if let Err(error) = self.recorder.publish(&event, about).await {
+        if let Err(error) = self.recorder.publish(&event, about).await
+            && !is_namespace_terminating(&error)
+        {
             tracing::warn!(%error, reason, "an Event could not be published");
         }
     }

@@ -50,7 +50,8 @@ pub fn observed(before: &ConsumerGroupStatus, from: &Ingredients<'_>, now: Times
     ConsumerGroupStatus {
         observed_generation: from.generation,
         group_id: Some(from.group.id.clone()),
-        state: Some(seen.state.clone()),
+        // Kafka calls a group that nobody ever joined dead, which reads like a fault.
+        state: Some(seen.state.clone()).filter(|_| !seen.is_absent()),
         members: Some(seen.members),
         assignor: Some(seen.assignor.clone()).filter(|assignor| !assignor.is_empty()),
         // The worst partition moves when the lag that is shown does.

@@ -70,16 +70,30 @@ pub fn validate(object_name: &str, spec: &TopicSpec) -> Result<ValidatedTopic, P
             ));
         }
     };
-    let settings = spec.config.iter().flatten();
-    let settings = settings.map(|(name, value)| (name.clone(), value.as_ref().map(ToString::to_string)));
     Ok(ValidatedTopic {
         name: name.to_owned(),
         partitions,
         replication_factor,
-        settings: settings.collect(),
+        settings: settings(spec)?,
         deletion: spec.deletion_policy.unwrap_or(DeletionPolicy::Delete),
         autoscaling: spec.autoscaling.as_ref().map(|one| autoscaling(one, partitions)).transpose()?,
     })
+}
+
+fn settings(spec: &TopicSpec) -> Result<BTreeMap<String, Option<String>>, Problem> {
+    let mut settings: BTreeMap<String, Option<String>> = spec
+        .config
+        .iter()
+        .flatten()
+        .map(|(name, value)| (name.clone(), value.as_ref().map(ToString::to_string)))
+        .collect();
+    for name in spec.unmanaged_config.iter().flatten() {
+        if settings.insert(name.clone(), None).flatten().is_some() {
+            let message = format!("{name} is both in config, with a value, and in unmanagedConfig");
+            return Err(Problem::new("InvalidConfig", message));
+        }
+    }
+    Ok(settings)
 }
 
 /// Kafka's rule for names (`org.apache.kafka.common.internals.Topic.validate`), and the topics that are the
@@ -131,13 +145,19 @@ mod tests {
             ("preallocate".to_owned(), Some(Scalar::Bool(false))),
             ("segment.bytes".to_owned(), None),
         ]);
-        let spec = TopicSpec { config: Some(config), ..TopicSpec::default() };
+        let unmanaged_config = Some(vec!["segment.bytes".to_owned(), "segment.ms".to_owned()]);
+        let spec = TopicSpec { config: Some(config), unmanaged_config, ..TopicSpec::default() };
         let topic = validate("orders", &spec).unwrap();
         let settings: Vec<(&str, Option<&str>)> =
             topic.settings.iter().map(|(name, value)| (name.as_str(), value.as_deref())).collect();
         assert_eq!(
             settings,
-            [("preallocate", Some("false")), ("retention.ms", Some("60000")), ("segment.bytes", None)]
+            [
+                ("preallocate", Some("false")),
+                ("retention.ms", Some("60000")),
+                ("segment.bytes", None),
+                ("segment.ms", None)
+            ]
         );
         assert_eq!(topic.deletion, DeletionPolicy::Delete);
     }
@@ -152,6 +172,12 @@ mod tests {
         assert_eq!(reason(TopicSpec { partitions: Some(0), ..TopicSpec::default() }), "InvalidPartitions");
         let factor = TopicSpec { replication_factor: Some(40_000), ..TopicSpec::default() };
         assert_eq!(reason(factor), "InvalidReplicationFactor");
+        let torn = TopicSpec {
+            config: Some(BTreeMap::from([("a".to_owned(), Some(Scalar::Int(1)))])),
+            unmanaged_config: Some(vec!["a".to_owned()]),
+            ..TopicSpec::default()
+        };
+        assert_eq!(reason(torn), "InvalidConfig");
         let autoscaling = TopicAutoscaling { max_partitions: 4, ..TopicAutoscaling::default() };
         let spec = TopicSpec { autoscaling: Some(autoscaling), ..TopicSpec::default() };
         assert_eq!(reason(spec), "InvalidAutoscaling");

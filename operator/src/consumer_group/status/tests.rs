@@ -57,7 +57,6 @@ fn a_group_that_nobody_joined_is_no_error() {
     expect![[r#"
         observedGeneration: 1
         groupId: readers
-        state: Dead
         members: 0
         conditions:
         - type: Ready
