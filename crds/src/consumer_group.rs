@@ -205,7 +205,7 @@ pub struct ConsumerGroupStatus {
     /// The group's id in Kafka.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group_id: Option<String>,
-    /// The group's state by Kafka's name: Stable, Empty, PreparingRebalance, CompletingRebalance, or Dead
+    /// The group's state by Kafka's name: Stable, Empty, PreparingRebalance or CompletingRebalance; absent
     /// when there is no such group.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
