@@ -120,6 +120,10 @@ pub enum LogError {
     /// The log was closed or deleted.
     #[error("log is closed")]
     Closed,
+    /// The log was being opened when the broker was told to end. Its files may be recovered in part; the next
+    /// opening has to begin anew.
+    #[error("the log was not opened, since the broker ends")]
+    Interrupted,
     /// Files of a directory contradict one another or their format.
     #[error("{}: {reason}", path.display())]
     BadFile {

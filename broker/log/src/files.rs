@@ -20,6 +20,8 @@ pub struct FilePool {
     open_max: usize,
     ring: Mutex<Ring>,
     opened: AtomicUsize,
+    /// Logs that are being opened are to be left as they are.
+    stopped_opening: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -37,6 +39,7 @@ impl FilePool {
             open_max: open_max.max(8),
             ring: Mutex::default(),
             opened: AtomicUsize::new(0),
+            stopped_opening: AtomicBool::new(false),
         })
     }
 
@@ -50,6 +53,21 @@ impl FilePool {
     #[must_use]
     pub fn open_count(&self) -> usize {
         self.opened.load(Ordering::Relaxed)
+    }
+
+    /// Gives up opening logs, those too that are being recovered: the broker is to end.
+    pub(crate) fn stop_opening(&self) {
+        self.stopped_opening.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether logs are no longer to be opened.
+    pub(crate) fn has_stopped_opening(&self) -> bool {
+        self.stopped_opening.load(Ordering::Relaxed)
+    }
+
+    /// [`LogError::Interrupted`] once logs are no longer to be opened.
+    pub(crate) fn check_opening(&self) -> Result<(), LogError> {
+        if self.has_stopped_opening() { Err(LogError::Interrupted) } else { Ok(()) }
     }
 
     /// A file of this pool; nothing is opened yet.

@@ -167,6 +167,18 @@ impl LogManager {
         })
     }
 
+    /// Makes all openings that are under way or yet to come end with [`LogError::Interrupted`], also in the
+    /// middle of a recovery. The directories are not marked clean then.
+    pub fn stop_opening(&self) {
+        self.pool.stop_opening();
+    }
+
+    /// Whether [`LogManager::stop_opening`] was called.
+    #[must_use]
+    pub fn has_stopped_opening(&self) -> bool {
+        self.pool.has_stopped_opening()
+    }
+
     /// The cluster that the directories belong to.
     #[must_use]
     pub fn cluster_id(&self) -> &str {

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use millrace_log::disk::OsDisk;
+use millrace_log::disk::{Disk, OsDisk};
 use millrace_log::{Intervals, LogManager, ManagerConfig};
 use millrace_metadata::controller::{ControllerSettings, Registration};
 use millrace_metadata::image::EndpointImage;
@@ -31,6 +31,9 @@ use crate::quorum::{Follower, Quorum};
 use crate::services::Services;
 use crate::upkeep;
 
+#[cfg(test)]
+mod tests;
+
 /// How long connections may take to finish what they have in flight.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
 /// Kafka's id of PLAINTEXT.
@@ -53,6 +56,15 @@ pub(crate) async fn run(
     levels: LogLevels,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
+    run_on(Arc::new(OsDisk), config, levels, shutdown).await
+}
+
+async fn run_on(
+    disk: Arc<dyn Disk>,
+    config: Arc<LiveConfig>,
+    levels: LogLevels,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
     let settings = Arc::clone(&config.load());
     let descriptors = descriptors::raise();
     let Sockets { listeners, http } = bind_all(&settings).await?;
@@ -67,7 +79,17 @@ pub(crate) async fn run(
     };
     let pages = http.map(|listener| tokio::spawn(http::serve(listener, pages)));
 
-    let services = tokio::task::block_in_place(|| open(config, levels, metrics, &listeners, descriptors))?;
+    let shares = descriptors::share(descriptors, settings.log.open_files_max);
+    let logs = tokio::task::block_in_place(|| open_logs(disk, &settings, shares.log_files))?;
+    // Recovery may take minutes, and whoever ends the broker need not wait for it.
+    let recovery = tokio::spawn(stop_opening(Arc::clone(&logs), shutdown.clone()));
+    let services =
+        tokio::task::block_in_place(|| open(logs, config, levels, metrics, &listeners, shares.connections))?;
+    recovery.abort();
+    if services.partitions.logs().has_stopped_opening() {
+        info!("told to end before all logs were open; the next start recovers them");
+        return stop(&services, TaskTracker::new(), TaskTracker::new()).await;
+    }
     let tasks = TaskTracker::new();
     let upkeep = TaskTracker::new();
     upkeep::spawn(&upkeep, &services, &shutdown);
@@ -87,6 +109,11 @@ pub(crate) async fn run(
     stopped
 }
 
+async fn stop_opening(logs: Arc<LogManager>, shutdown: CancellationToken) {
+    shutdown.cancelled().await;
+    logs.stop_opening();
+}
+
 async fn bind_all(settings: &ServerConfig) -> anyhow::Result<Sockets> {
     let bound = settings.listeners.iter().map(|Listener { name, bind: address, .. }| {
         bind(name, *address, &settings.socket)
@@ -103,38 +130,60 @@ async fn bind_all(settings: &ServerConfig) -> anyhow::Result<Sockets> {
     Ok(Sockets { listeners, http })
 }
 
-/// Opens logs and metadata. Blocks on the disk.
+/// Opens metadata, the logs that it names, and everything above. Blocks on the disk.
 fn open(
+    logs: Arc<LogManager>,
     config: Arc<LiveConfig>,
     levels: LogLevels,
     metrics: Arc<Metrics>,
     listeners: &[BoundListener],
-    descriptors: usize,
+    connections_max: usize,
 ) -> anyhow::Result<Arc<Services>> {
+    let (partitions, quorum) = open_partitions(logs, &config, &metrics, listeners)?;
+    Ok(make_services(partitions, quorum, config, levels, metrics, connections_max))
+}
+
+/// Opens the metadata and the logs that it names.
+fn open_partitions(
+    logs: Arc<LogManager>,
+    config: &Arc<LiveConfig>,
+    metrics: &Arc<Metrics>,
+    listeners: &[BoundListener],
+) -> anyhow::Result<(Arc<Partitions>, Arc<Quorum>)> {
     let settings = Arc::clone(&config.load());
-    let shares = descriptors::share(descriptors, settings.log.open_files_max);
-    let logs = open_logs(&settings, shares.log_files)?;
     let partitions =
-        Partitions::new(Arc::clone(&logs), Arc::clone(&metrics), settings.limits.parked_requests_max);
+        Partitions::new(Arc::clone(&logs), Arc::clone(metrics), settings.limits.parked_requests_max);
     let quorum = open_quorum(
         &settings,
         &logs,
-        Follower::new(settings.node_id, Arc::clone(&partitions), Arc::clone(&config)),
+        Follower::new(settings.node_id, Arc::clone(&partitions), Arc::clone(config)),
         listeners,
     )?;
     logs.settle();
+    Ok((partitions, quorum))
+}
+
+fn make_services(
+    partitions: Arc<Partitions>,
+    quorum: Arc<Quorum>,
+    config: Arc<LiveConfig>,
+    levels: LogLevels,
+    metrics: Arc<Metrics>,
+    connections_max: usize,
+) -> Arc<Services> {
+    let settings = Arc::clone(&config.load());
     let groups = Groups::open(Arc::clone(&partitions), Arc::clone(&quorum), Arc::clone(&config));
     let limits = &settings.limits;
     // One core stays for everybody else.
     let unpacking_max = Handle::current().metrics().num_workers().saturating_sub(1).max(1);
-    Ok(Arc::new(Services {
+    Arc::new(Services {
         metadata: quorum.view(),
         fetch_sessions: Arc::new(FetchSessions::new(
             limits.fetch_sessions_max,
             limits.fetch_session_eviction_min,
         )),
         budget: ByteBudget::new(limits.queued_request_bytes_max),
-        connections: Arc::new(ConnectionLimits::new(shares.connections)),
+        connections: Arc::new(ConnectionLimits::new(connections_max)),
         unpacking: Arc::new(Semaphore::new(unpacking_max)),
         producer_ids: ProducerIds::new(settings.node_id),
         config,
@@ -143,10 +192,14 @@ fn open(
         groups,
         levels,
         metrics,
-    }))
+    })
 }
 
-fn open_logs(settings: &ServerConfig, open_files_max: usize) -> anyhow::Result<Arc<LogManager>> {
+fn open_logs(
+    disk: Arc<dyn Disk>,
+    settings: &ServerConfig,
+    open_files_max: usize,
+) -> anyhow::Result<Arc<LogManager>> {
     let log = &settings.log;
     let ms = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
     let manager = ManagerConfig {
@@ -164,8 +217,8 @@ fn open_logs(settings: &ServerConfig, open_files_max: usize) -> anyhow::Result<A
             producer_expiry_ms: ms(log.producer_id_check_interval),
         },
     };
-    let logs = LogManager::open(Arc::new(OsDisk), manager, now_ms())
-        .context("cannot open the data directories (log.dirs)")?;
+    let logs =
+        LogManager::open(disk, manager, now_ms()).context("cannot open the data directories (log.dirs)")?;
     Ok(Arc::new(logs))
 }
 

@@ -63,8 +63,9 @@ impl Log {
     /// unclean stop the log ends before the first batch that is not whole and intact.
     ///
     /// # Errors
-    /// [`LogError::Storage`], [`LogError::BadFile`].
+    /// [`LogError::Storage`], [`LogError::BadFile`], [`LogError::Interrupted`].
     pub fn open(pool: &Arc<FilePool>, params: OpenLog) -> Result<Self, LogError> {
+        pool.check_opening()?;
         let (disk, dir) = (pool.disk(), &params.dir);
         let mut is_new = false;
         let names = match disk.list(dir) {
@@ -243,6 +244,7 @@ impl Opening<'_> {
         self.end_offset = segment.base_offset();
         let mut scan = Scan::new(segment.log_file(), 0, size, FULL_WINDOW_BYTES)?;
         let (valid, reason) = loop {
+            self.pool.check_opening()?;
             let (position, batch) = match scan.next_batch() {
                 Ok(Some(found)) => found,
                 Ok(None) => break (size, None),

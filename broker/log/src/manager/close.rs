@@ -35,7 +35,8 @@ impl LogManager {
         }
         closed.into_iter().collect::<Result<(), _>>()?;
         // What nobody opened is as the last stop left it.
-        if directory.is_clean() || self.all_opened(at) {
+        let untouched = directory.is_clean() && !self.pool.has_stopped_opening();
+        if untouched || self.all_opened(at) {
             put_clean_marker(self.pool.disk(), directory.path())?;
         }
         Ok(())

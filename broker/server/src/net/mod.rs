@@ -10,4 +10,6 @@ mod response;
 
 pub(crate) use limits::{ByteBudget, Bytes as BudgetPart, ConnectionLimits};
 pub(crate) use listener::{Acceptor, BoundListener, bind};
+#[cfg(test)]
+pub(crate) use response::Chunk;
 pub(crate) use response::Response;

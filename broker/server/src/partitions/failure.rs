@@ -62,7 +62,7 @@ fn code_of(error: &LogError) -> ErrorCode {
         | LogError::BadFile { .. }
         | LogError::Locked { .. } => ErrorCode::KAFKA_STORAGE_ERROR,
         // A log is closed when its partition is deleted or the broker goes: the client looks again.
-        LogError::Closed => ErrorCode::NOT_LEADER_OR_FOLLOWER,
+        LogError::Closed | LogError::Interrupted => ErrorCode::NOT_LEADER_OR_FOLLOWER,
         LogError::UnexpectedOffset { .. } => ErrorCode::UNKNOWN_SERVER_ERROR,
     }
 }

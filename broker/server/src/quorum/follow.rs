@@ -111,7 +111,9 @@ impl Follower {
 }
 
 fn report(failed: Vec<(TopicPartition, LogError)>) {
-    for (partition, reason) in failed {
+    // When the broker is told to end, that is told once, by whoever ends it.
+    let told = failed.into_iter().filter(|(_, reason)| !matches!(reason, LogError::Interrupted));
+    for (partition, reason) in told {
         error!(%partition, "partition is offline: {reason}");
     }
 }
