@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::error;
@@ -14,11 +15,14 @@ use crate::services::Services;
 
 /// How often the logs are looked through; what is due less often keeps its own time.
 const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(1);
+/// Logs that are flushed at the same time because it is time.
+const FLUSHERS_MAX: usize = 8;
 const QUORUM_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Starts the tasks; they end with `shutdown`.
 pub(crate) fn spawn(tasks: &TaskTracker, services: &Arc<Services>, shutdown: &CancellationToken) {
     tasks.spawn(shutdown.clone().run_until_cancelled_owned(maintain(Arc::clone(services))));
+    tasks.spawn(shutdown.clone().run_until_cancelled_owned(flush_in_time(Arc::clone(services))));
     if services.config.load().log.cleaner.enabled {
         tasks.spawn(shutdown.clone().run_until_cancelled_owned(clean(Arc::clone(services))));
     }
@@ -39,6 +43,24 @@ async fn maintain(services: Arc<Services>) {
         tokio::time::sleep(MAINTENANCE_INTERVAL).await;
         let logs = Arc::clone(services.partitions.logs());
         run_blocking("maintenance", move || logs.maintenance(now_ms())).await;
+    }
+}
+
+/// Keeps short `flush.ms`.
+pub(crate) async fn flush_in_time(services: Arc<Services>) {
+    loop {
+        let mut due = services.partitions.flushes().due().await;
+        let share = due.len().div_ceil(FLUSHERS_MAX).max(1);
+        let mut flushers = JoinSet::new();
+        while !due.is_empty() {
+            let part = due.split_off(due.len().saturating_sub(share));
+            flushers.spawn_blocking(move || part.iter().for_each(|debtor| debtor.flush()));
+        }
+        while let Some(flushed) = flushers.join_next().await {
+            if let Err(failed) = flushed {
+                error!("flush failed: {failed}");
+            }
+        }
     }
 }
 

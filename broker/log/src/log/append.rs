@@ -36,6 +36,8 @@ pub struct AppendInfo {
     /// acknowledged. The caller does it, because a flush may take long and a caller in an asynchronous
     /// task must not wait for it there.
     pub flush_due: bool,
+    /// `flush.ms`: milliseconds within which the records are to be flushed.
+    pub flush_within_ms: i64,
 }
 
 impl Log {
@@ -113,6 +115,7 @@ impl Log {
             log_start_offset: self.start_offset(),
             duplicate: false,
             flush_due: false,
+            flush_within_ms: i64::MAX,
         }
     }
 
@@ -130,6 +133,7 @@ impl Log {
             log_start_offset: self.start_offset(),
             duplicate: true,
             flush_due: false,
+            flush_within_ms: i64::MAX,
         }
     }
 
@@ -197,6 +201,7 @@ impl Log {
             log_start_offset,
             duplicate: false,
             flush_due: unflushed >= config.flush.messages,
+            flush_within_ms: config.flush.ms,
         }
     }
 

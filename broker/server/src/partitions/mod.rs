@@ -3,6 +3,7 @@
 
 mod failure;
 mod fetch_session;
+mod flushes;
 mod partition;
 mod space;
 mod table;

@@ -12,6 +12,7 @@ use millrace_protocol::{ErrorCode, Uuid};
 use tracing::warn;
 
 use super::failure::Failure;
+use super::flushes::{Debtor, Flushes};
 use super::waiters::Waiters;
 use crate::clock::now_ms;
 use crate::metrics::TopicMetrics;
@@ -28,6 +29,8 @@ pub(crate) struct Partition {
     leader_epoch: AtomicI32,
     waiters: Waiters,
     metrics: TopicMetrics,
+    debtor: Arc<Debtor>,
+    flushes: Arc<Flushes>,
 }
 
 /// What became of an append.
@@ -51,11 +54,14 @@ impl Partition {
         leader_id: i32,
         leader_epoch: i32,
         metrics: TopicMetrics,
+        flushes: Arc<Flushes>,
     ) -> Self {
         let end = log.end_offset();
         log.set_high_watermark(end);
         Self {
             topic_id,
+            debtor: Debtor::new(Arc::clone(&log)),
+            flushes,
             log,
             leader_id: AtomicI32::new(leader_id),
             leader_epoch: AtomicI32::new(leader_epoch),
@@ -161,6 +167,7 @@ impl Partition {
         if !info.duplicate && info.base_offset >= 0 {
             self.log.set_high_watermark(info.last_offset + 1);
             self.waiters.arrived(bytes);
+            self.flushes.owe(&self.debtor, info.flush_within_ms);
             self.metrics.observe_append(info.last_offset - info.base_offset + 1, bytes);
         }
         Ok(Appended {

@@ -11,6 +11,7 @@ use millrace_log::{Log, LogConfig, LogError, LogManager, TopicPartition, WantedL
 use millrace_protocol::{ErrorCode, Uuid};
 use parking_lot::Mutex;
 
+use super::flushes::Flushes;
 use super::partition::Partition;
 use super::waiters::FetchWaiter;
 use crate::metrics::Metrics;
@@ -88,6 +89,7 @@ pub(crate) struct Partitions {
     changing: Mutex<()>,
     parked: Arc<AtomicUsize>,
     parked_max: usize,
+    flushes: Arc<Flushes>,
 }
 
 /// A data directory and the partitions in it.
@@ -106,7 +108,13 @@ impl Partitions {
             changing: Mutex::new(()),
             parked: Arc::default(),
             parked_max,
+            flushes: Arc::default(),
         })
+    }
+
+    /// The flushes that partitions owe.
+    pub(crate) fn flushes(&self) -> &Arc<Flushes> {
+        &self.flushes
     }
 
     pub(crate) fn get(&self, topic: &str, index: i32) -> Option<Arc<Partition>> {
@@ -190,6 +198,7 @@ impl Partitions {
             placement.leader_id,
             placement.leader_epoch,
             metrics,
+            Arc::clone(&self.flushes),
         )))
     }
 

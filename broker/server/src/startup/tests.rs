@@ -11,7 +11,7 @@ use millrace_log::disk::{DirEntry, DiskFile, FileStat, OpenMode};
 use millrace_protocol::header::{
     RequestHeader, ResponseHeader, request_header_version, response_header_version,
 };
-use millrace_protocol::messages::create_topics::{CreatableTopic, CreateTopicsRequest};
+use millrace_protocol::messages::create_topics::{CreatableTopic, CreatableTopicConfig, CreateTopicsRequest};
 use millrace_protocol::messages::delete_groups::DeleteGroupsRequest;
 use millrace_protocol::messages::describe_groups::DescribeGroupsRequest;
 use millrace_protocol::messages::find_coordinator::FindCoordinatorRequest;
@@ -228,10 +228,19 @@ async fn ask<R: Request>(services: &Arc<Services>, request: &R, version: i16) ->
 }
 
 async fn create(services: &Arc<Services>, topic: &str, partitions: i32) {
+    create_with(services, topic, partitions, &[]).await;
+}
+
+async fn create_with(services: &Arc<Services>, topic: &str, partitions: i32, configs: &[(&str, &str)]) {
+    let configs = configs.iter().map(|(name, value)| CreatableTopicConfig {
+        name: (*name).to_owned(),
+        value: Some((*value).to_owned()),
+    });
     let topic = CreatableTopic {
         name: topic.to_owned(),
         num_partitions: partitions,
         replication_factor: 1,
+        configs: configs.collect(),
         ..CreatableTopic::default()
     };
     let request = CreateTopicsRequest { topics: vec![topic], timeout_ms: 1_000, ..Default::default() };
@@ -330,6 +339,28 @@ async fn groups_that_are_being_loaded_say_so() {
     };
     assert_eq!(group.topics[0].partitions[0].committed_offset, 7, "what was tried meanwhile left nothing");
     stop(&services, TaskTracker::new(), TaskTracker::new()).await.unwrap();
+}
+
+/// `flush.ms` is kept although nobody looks at all logs meanwhile, and records without it are left to the system.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn short_flush_times_are_kept() {
+    let bench = Bench::new();
+    let services = bench.start(|| {}).await;
+    create_with(&services, "quick", 1, &[("flush.ms", "50")]).await;
+    create(&services, "patient", 1).await;
+    let flushing = tokio::spawn(upkeep::flush_in_time(Arc::clone(&services)));
+    for topic in ["patient", "quick", "quick"] {
+        let records = Some(batch(&[b"x"]));
+        ask(&services, &produce_request(topic, 0, 1, records), PRODUCE_VERSION).await;
+    }
+    let log = |topic| Arc::clone(services.partitions.find(topic, 0).unwrap().log());
+    let started = Instant::now();
+    while log("quick").recovery_point() < 2 {
+        assert!(started.elapsed() < PATIENCE, "nothing is flushed");
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(log("patient").recovery_point(), 0);
+    flushing.abort();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
