@@ -16,7 +16,7 @@
 
 {{- define "millrace.selectorLabels" -}}
 app.kubernetes.io/name: millrace-operator
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{- define "millrace.labels" -}}
