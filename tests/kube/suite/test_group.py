@@ -1,0 +1,152 @@
+"""A ConsumerGroup's life: what its owner expects, and what the operator says and does."""
+
+import json
+import re
+
+import pytest
+
+from ground.shop import group, open_shop, topic
+from harness.waiting import until
+
+READER = {
+    "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "reader"},
+    "spec": {
+        "selector": {"matchLabels": {"app": "reader"}},
+        "template": {
+            "metadata": {"labels": {"app": "reader"}},
+            "spec": {
+                "terminationGracePeriodSeconds": 5,
+                "containers": [{
+                    "name": "reader", "image": "millrace-clients:1", "imagePullPolicy": "IfNotPresent",
+                    "command": ["python3", "/app/parse.py"],
+                }],
+            },
+        },
+    },
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def shop(operator, shell):
+    with open_shop(shell, "groups") as shop:
+        yield shop
+
+
+def reader(shop, *arguments):
+    """The manifest of a Deployment of readers; how many there are is left to others."""
+    deployment = json.loads(json.dumps(READER))
+    container = deployment["spec"]["template"]["spec"]["containers"][0]
+    container["command"] += arguments
+    container["env"] = [{"name": "BOOTSTRAP_SERVERS", "value": shop.bootstrap}]
+    return json.dumps(deployment)
+
+
+def log_lines(shop, topic_name, first, count):
+    """So many records as the readers expect them."""
+    entry = {"level": "INFO", "message": "m"}
+    shop.produce(topic_name, *(json.dumps({**entry, "number": number}) for number in range(first, first + count)))
+
+
+def lag_of(shop, group_id):
+    """The group's lag as Kafka's own tool shows it: a sum over partitions with committed offsets."""
+    described = shop.tool(f"kafka-consumer-groups --describe --group {group_id}")
+    return sum(int(lag) for lag in re.findall(rf"^{group_id} +\S+ +\d+ +\d+ +\d+ +(\d+)", described, re.M))
+
+
+def test_from_not_joined_to_lagging_to_a_reset(shop):
+    shop.apply(topic("events", partitions=2))
+    spec = {"topics": ["events"], "maxLag": {"records": 5}}
+    shop.apply(group("readers", **spec))
+    shop.wait_condition("consumergroup readers", "Ready", "True", "NotJoined")
+    assert "state" not in shop.get("consumergroup readers")["status"]
+
+    shop.wait_ready("topic/events")
+    log_lines(shop, "events", 0, 20)
+    shop.kubectl("apply -f -", stdin=reader(shop, "--topic", "events", "--group", "readers"))
+    shop.wait_condition("consumergroup readers", "Ready", "True", "Consuming")
+    status = shop.wait_for(
+        "consumergroup readers", "has read all of it", lambda one: one["status"].get("lagRecords") == 0
+    )["status"]
+    assert (status["state"], status["members"], status["assignor"]) == ("Stable", 1, "range")
+    assert status["lagSeconds"] == 0
+
+    # A reset waits for the members to go.
+    again = {**spec, "offsetReset": {"id": "again", "to": {"position": "Earliest"}}}
+    shop.apply(group("readers", **again))
+    waiting = shop.wait_condition("consumergroup readers", "OffsetsReset", "False", "WaitingForMembers")
+    assert "1 members" in waiting["message"]
+
+    shop.kubectl("scale deployment reader --replicas 0")
+    shop.wait_condition("consumergroup readers", "OffsetsReset", "True", "Done")
+    lagging = shop.wait_condition("consumergroup readers", "Lagging", "True", "RecordsBehind")
+    assert "more than 5 records" in lagging["message"]
+    status = shop.wait_for(
+        "consumergroup readers", "is 20 records behind", lambda one: one["status"].get("lagRecords") == 20
+    )["status"]
+    assert status["worstPartition"]["lagRecords"] <= 20 and status["lagSeconds"] >= 0
+    assert lag_of(shop, "readers") == 20
+    # The group is inactive, which is no error.
+    shop.wait_condition("consumergroup readers", "Ready", "True", "Inactive")
+    reasons = [reason for reason, _ in shop.events("readers")]
+    assert {"OffsetsReset", "Lagging"} <= set(reasons), reasons
+
+    # Done once for each id.
+    shop.kubectl("scale deployment reader --replicas 1")
+    shop.wait_for("consumergroup readers", "has caught up", lambda one: one["status"].get("lagRecords") == 0)
+    shop.wait_condition("consumergroup readers", "Lagging", "False", "WithinLimits")
+    shop.kubectl("scale deployment reader --replicas 0")
+    shop.wait_condition("consumergroup readers", "Ready", "True", "Inactive")
+    assert lag_of(shop, "readers") == 0
+    columns = shop.kubectl("get consumergroups readers").splitlines()
+    assert columns[0].split()[:5] == ["NAME", "CLUSTER", "STATE", "MEMBERS", "LAG"]
+    assert columns[1].split()[:5] == ["readers", "main", "Empty", "0", "0"]
+
+    shop.kubectl("delete consumergroup readers --timeout=30s")
+    assert "readers" in shop.tool("kafka-consumer-groups --list"), "the group is kept unless asked otherwise"
+    shop.kubectl("delete deployment reader")
+
+
+def test_a_group_that_is_to_go_goes_once_it_is_empty(shop):
+    shop.apply(topic("short", partitions=1))
+    shop.wait_ready("topic/short")
+    log_lines(shop, "short", 0, 1)
+    shop.tool("kafka-console-consumer --topic short --group passing --from-beginning --max-messages 1")
+    shop.apply(group("passing", deletionPolicy="Delete"))
+    shop.wait_condition("consumergroup passing", "Ready", "True", "Inactive")
+    shop.kubectl("delete consumergroup passing --timeout=30s")
+    assert "passing" not in shop.tool("kafka-consumer-groups --list")
+
+
+@pytest.mark.parametrize(
+    ("spec", "reason"),
+    [
+        ({"offsetReset": {"id": "a", "to": {"offset": 1, "shiftBy": 2}}}, "exactly one of position, timestamp"),
+        ({"maxLag": {}}, "at least one of records and seconds"),
+        ({"autoscaling": {"targetRef": {"name": "d"}, "minReplicas": 3, "maxReplicas": 2, "lagPerReplica": 1}},
+         "maxReplicas must not be below minReplicas"),
+    ],
+)  # fmt: skip
+def test_what_makes_no_sense_is_refused_at_admission(shop, spec, reason):
+    refused = shop.shell.try_run(f"kubectl -n {shop.name} apply -f -", stdin=group("wrong", **spec))
+    assert refused.code != 0 and reason in refused.err, str(refused)
+
+
+def test_a_deployment_follows_the_lag_within_its_bounds(shop):
+    shop.apply(topic("work", partitions=2))
+    shop.wait_ready("topic/work")
+    log_lines(shop, "work", 0, 400)
+    # Each reader takes its time for a record.
+    shop.kubectl("apply -f -", stdin=reader(shop, "--topic", "work", "--group", "workers", "--delay", "0.05"))
+    scaling = {
+        "targetRef": {"name": "reader"}, "minReplicas": 0, "maxReplicas": 9, "lagPerReplica": 50,
+        "stabilizationSeconds": 5,
+    }  # fmt: skip
+    shop.apply(group("workers", topics=["work"], autoscaling=scaling))
+    replicas = lambda wanted: lambda one: one["spec"]["replicas"] == wanted
+    shop.wait_for("deployment reader", "has a reader for each partition, not more", replicas(2), 60)
+    assert shop.get("consumergroup workers")["status"]["desiredReplicas"] == 2
+    until("the group has two members", lambda: shop.get("consumergroup workers")["status"].get("members") == 2, 60)
+    shop.wait_for("deployment reader", "has no reader when nothing is left to read", replicas(0), 120)
+    assert lag_of(shop, "workers") == 0
+    notes = lambda: " ".join(note for reason, note in shop.events("workers") if reason == "Scaled")
+    until(notes, lambda: "from 1 to 2: 400 records wait" in notes() and "to 0: 0 records wait" in notes())
