@@ -1,0 +1,80 @@
+"""Metrics as Debian's Prometheus reads them: every query of the board, and lag that is what a stopped consumer left."""
+
+import re
+
+import pytest
+
+from ground.prometheus import Prometheus, filled, queries
+from ground.shop import group, open_shop, topic
+from harness.waiting import until
+
+RECORDS, READ = 1000, 620
+
+
+@pytest.fixture(scope="module")
+def rendered(shell):
+    """The chart's monitors and rules, as Helm would install them."""
+    switches = "--set metrics.podMonitor.enabled=true --set metrics.rules.enabled=true"
+    return shell.run(f"helm template millrace charts/millrace --namespace millrace --kube-version 1.34.0 {switches}")
+
+
+@pytest.fixture(scope="module")
+def shop(operator, shell, inside):
+    with open_shop(shell, "metrics") as shop:
+        yield shop
+
+
+@pytest.fixture(scope="module")
+def prometheus(shop, rendered, tmp_path_factory):
+    prometheus = Prometheus(shop.shell, tmp_path_factory.mktemp("prometheus"), rendered)
+    yield prometheus
+    prometheus.close()
+
+
+@pytest.fixture
+def left_behind(shop, prometheus, python):
+    """A consumer that read a part of a topic and stopped."""
+    targets = lambda: {labels["job"] for labels, value in prometheus.query("up") if value == 1}
+    until(lambda: f"both are scraped: {targets()}", lambda: targets() == {"millrace-operator", "millrace-brokers"}, 30, 0.5)
+    shop.apply(topic("orders", partitions=4))
+    shop.apply(group("billing", topics=["orders"], maxLag={"records": 10}))
+    shop.wait_ready("topic/orders")
+    producer = python("produce", shop.bootstrap, "--topic", "orders", "--count", RECORDS, "--rate", 1000)
+    assert producer.wait(60) == 0, producer.log_tail()
+    reader = python("parse", shop.bootstrap, "--topic", "orders", "--group", "billing", "--count", READ)
+    assert reader.wait(60) == 0, reader.log_tail()
+    assert len(re.findall(r"^\d+:\d+ ", reader.log.read_text(), re.M)) == READ
+    return RECORDS - READ
+
+
+def test_the_lag_shown_is_what_a_stopped_consumer_left(shop, prometheus, left_behind):
+    prometheus.wait_value('sum by (consumergroup) (kafka_consumergroup_lag{consumergroup="billing"})', left_behind)
+    prometheus.wait_value('sum(kafka_consumergroup_lag_sum{consumergroup="billing"})', left_behind)
+    prometheus.wait_value('sum(millrace_consumer_group_lag_records{group="billing"})', left_behind)
+    assert prometheus.value('max by (group) (kafka_consumergroup_group_max_lag_seconds{group="billing"})') > 0
+    prometheus.wait_value('sum(kafka_server_brokertopicmetrics_messagesin_total{topic="orders"})', RECORDS)
+    assert prometheus.value("sum(kafka_brokers)") == 1, "each series comes from one process"
+    shop.wait_for("consumergroup billing", "says the same", lambda found: found["status"].get("lagRecords") == left_behind)
+    assert str(left_behind) in shop.kubectl("get consumergroup billing").split()
+    # Lag in records and seconds is 0 again, not gone, when somebody reads the rest.
+    shop.tool(f"kafka-console-consumer --topic orders --group billing --max-messages {left_behind}")
+    prometheus.wait_value('sum(kafka_consumergroup_lag{consumergroup="billing"})', 0)
+    prometheus.wait_value('max(kafka_consumergroup_group_max_lag_seconds{group="billing"})', 0)
+
+    asked = queries()
+    without = lambda: [f"{panel}: {query}" for panel, query in asked if not good(prometheus.query(filled(query)))]
+    until(lambda: f"every query of the board has data; none have {without()}", lambda: not without(), 30, 1)
+
+
+def good(samples):
+    """Whether a panel shows something: NaN is nothing."""
+    return any(value == value for _, value in samples)
+
+
+def test_prometheus_takes_the_alerts(shell, rendered, tmp_path):
+    document = next(part for part in re.split(r"^---$", rendered, flags=re.M) if "kind: PrometheusRule" in part)
+    rules = document.split("\nspec:\n")[1]
+    file = tmp_path / "rules.yaml"
+    file.write_text("\n".join(line[2:] for line in rules.splitlines()) + "\n")
+    checked = shell.run(f"promtool check rules {file}")
+    assert re.search(r"SUCCESS: [6-9] rules found", checked), checked
