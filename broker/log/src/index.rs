@@ -90,6 +90,9 @@ struct State<E> {
     /// One block of the file, with its number.
     block: Option<(u32, Vec<E>)>,
     last: Option<E>,
+    /// Bytes in the file that are not ours any more: entries are made anew, and these may turn out to be the
+    /// same.
+    stale_bytes: u64,
     /// Counts truncations, so that a block read before one is not kept after it.
     generation: u32,
 }
@@ -106,7 +109,8 @@ impl<E: Entry> EntryFile<E> {
     }
 
     fn with_count(file: Arc<LogFile>, on_disk: Option<u32>) -> Self {
-        let state = State { on_disk, pending: Vec::new(), block: None, last: None, generation: 0 };
+        let state =
+            State { on_disk, pending: Vec::new(), block: None, last: None, stale_bytes: 0, generation: 0 };
         Self { file, state: Mutex::new(state) }
     }
 
@@ -158,6 +162,11 @@ impl<E: Entry> EntryFile<E> {
     /// for lost.
     pub(crate) fn complete(&self) -> Result<(), LogError> {
         let mut state = self.state.lock();
+        if self.is_in_file(&state)? {
+            state.on_disk = Some(state.pending.len() as u32);
+            state.pending = Vec::new();
+            state.stale_bytes = 0;
+        }
         self.write_pending(&mut state)?;
         if self.load(&mut state)? == 0 {
             self.file.writer()?;
@@ -165,13 +174,26 @@ impl<E: Entry> EntryFile<E> {
         Ok(())
     }
 
+    /// Whether the entries in memory are the very ones that the file has had all along.
+    fn is_in_file(&self, state: &State<E>) -> Result<bool, LogError> {
+        let bytes = encode(&state.pending);
+        if state.stale_bytes == 0 || state.stale_bytes != bytes.len() as u64 {
+            return Ok(false);
+        }
+        let mut found = vec![0; bytes.len()];
+        Ok(self.file.read_at(&mut found, 0)? == bytes.len() && found == bytes)
+    }
+
     fn write_pending(&self, state: &mut State<E>) -> Result<(), LogError> {
+        if state.stale_bytes > 0 {
+            self.file.set_len(0)?;
+            state.stale_bytes = 0;
+        }
         if state.pending.is_empty() {
             return Ok(());
         }
         let on_disk = self.load(state)?;
-        let mut bytes = Vec::with_capacity(state.pending.len() * E::BYTES);
-        state.pending.iter().for_each(|entry| entry.encode(&mut bytes));
+        let bytes = encode(&state.pending);
         let position = u64::from(on_disk) * E::BYTES as u64;
         let written = self.file.writer()?.write_all_at(&mut [IoSlice::new(&bytes)], position);
         written.map_err(LogError::storage("write", &self.file.path()))?;
@@ -260,14 +282,15 @@ impl<E: Entry> EntryFile<E> {
         Ok(())
     }
 
-    /// Forgets all entries, in memory and in the file.
+    /// Forgets all entries, which are going to be made anew. Those in the file go with the first that is
+    /// written, unless [`EntryFile::complete`] finds them right: to empty a file and write it again costs
+    /// file systems a flush.
     pub(crate) fn clear(&self) -> Result<(), LogError> {
-        if self.file.len()? > 0 {
-            self.file.set_len(0)?;
-        }
+        let stale_bytes = self.file.len()?;
         let mut state = self.state.lock();
         let generation = state.generation.wrapping_add(1);
-        *state = State { on_disk: Some(0), pending: Vec::new(), block: None, last: None, generation };
+        *state =
+            State { on_disk: Some(0), pending: Vec::new(), block: None, last: None, stale_bytes, generation };
         Ok(())
     }
 
@@ -275,6 +298,12 @@ impl<E: Entry> EntryFile<E> {
     pub(crate) fn release(&self) {
         self.state.lock().block = None;
     }
+}
+
+fn encode<E: Entry>(entries: &[E]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(entries.len() * E::BYTES);
+    entries.iter().for_each(|entry| entry.encode(&mut bytes));
+    bytes
 }
 
 fn last_of<E: Copy>(entries: &[E], holds: impl Fn(&E) -> bool) -> Option<E> {
@@ -337,6 +366,31 @@ mod tests {
             assert_eq!(found.map(|entry| entry.relative_offset), (keep * 10).checked_sub(10));
             index.clear().unwrap();
             assert_eq!(index.last().unwrap(), None);
+        }
+    }
+
+    #[test]
+    fn entries_made_anew_take_the_place_of_those_in_the_file() {
+        for before in [0, 1, 3, 600] {
+            for after in [0, 1, 3, 600, 1200] {
+                for differs in [false, true] {
+                    let disk = SimDisk::new();
+                    filled(&disk, before).persist().unwrap();
+                    let anew = index(&disk);
+                    anew.clear().unwrap();
+                    assert_eq!((anew.count().unwrap(), anew.last().unwrap()), (0, None));
+                    let position = |n: u32| n * 100 + u32::from(differs);
+                    for n in 0..after {
+                        anew.push(OffsetEntry { relative_offset: n * 10, position: position(n) }).unwrap();
+                    }
+                    anew.complete().unwrap();
+                    for index in [&anew, &index(&disk)] {
+                        assert_eq!(index.count().unwrap(), after, "{before} before");
+                        let last = index.last_where(|_| true).unwrap().map(|entry| entry.position);
+                        assert_eq!(last, after.checked_sub(1).map(position), "{before} before");
+                    }
+                }
+            }
         }
     }
 

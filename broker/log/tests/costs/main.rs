@@ -146,6 +146,26 @@ fn a_thousand_idle_partitions_cost_little() {
     assert!(calls.len() < 30, "closing what was not used touches no log: {calls:?}");
 }
 
+/// After a kill: what was right on the disk is not written again, and nothing waits for it.
+#[test]
+fn a_recovery_writes_only_what_is_wrong() {
+    let (disk, dir) = (CountingDisk::default(), tempfile::tempdir().unwrap());
+    let wanted = thousand(&disk, dir.path());
+    // The stop was clean, and this start takes the marker away: the next one recovers.
+    let mut calls = Vec::new();
+    for _ in 0..3 {
+        let logs = open(&disk, dir.path(), 100);
+        disk.take_calls();
+        let opened = logs.create_all(&wanted, NOW_MS);
+        assert!(opened.iter().all(|log| log.as_ref().unwrap().end_offset() == 7));
+        calls = disk.take_calls();
+    }
+    let count = |call| calls.iter().filter(|made| **made == call).count();
+    eprintln!("{} calls for each partition: {:?}", calls.len() / 1000, &calls[..calls.len() / 1000]);
+    assert_eq!((count("write"), count("set_len"), count("sync"), count("remove")), (0, 0, 0, 0));
+    assert!(calls.len() / 1000 <= 16, "{} calls for each", calls.len() / 1000);
+}
+
 #[test]
 fn a_log_that_rests_gives_memory_back() {
     let (disk, dir) = (CountingDisk::default(), tempfile::tempdir().unwrap());
