@@ -1,11 +1,14 @@
-"""Who wrote what, from the API server's audit log."""
+"""Who asked the API server for what, from its audit log."""
 
 import json
 from collections import Counter
+from datetime import datetime
+
+WRITES = {"create", "update", "patch", "delete", "deletecollection"}
 
 
 class Audit:
-    """Reads the audit log from a mark on."""
+    """Reads the audit log: all writes, and whatever pods asked for (tests/kube/cluster says so to the API server)."""
 
     def __init__(self, log):
         self._log = log
@@ -14,24 +17,30 @@ class Audit:
         """Where the log ends now."""
         return self._log.stat().st_size
 
-    def writes(self, mark, user):
-        """How often each kind of object was written since `mark` by a user whose name contains `user`, and how."""
+    def requests(self, mark, user):
+        """The requests since `mark` of users whose names contain `user`."""
         with open(self._log, "rb") as log:
             log.seek(mark)
-            lines = [json.loads(line) for line in log.read().splitlines() if line.endswith(b"}")]
-        counted = Counter()
-        for line in lines:
-            if user not in line["user"]["username"]:
-                continue
-            to = line.get("objectRef", {})
-            what = "/".join(part for part in [to.get("resource"), to.get("subresource")] if part)
-            counted[f"{line['verb']} {what} {to.get('namespace', '')}/{to.get('name', '')}"] += 1
-        return counted
+            # The last line may be in the middle of being written.
+            lines = [json.loads(line) for line in log.read().split(b"\n")[:-1]]
+        return [line for line in lines if user in line["user"].get("username", "")]
+
+    def writes(self, mark, user):
+        """How often such a user wrote what: verb, kind and object."""
+        return Counter(self.written(one) for one in self.requests(mark, user) if one["verb"] in WRITES)
 
     def refused(self, mark, user):
         """The requests of such a user that were forbidden."""
-        with open(self._log, "rb") as log:
-            log.seek(mark)
-            lines = [json.loads(line) for line in log.read().splitlines() if line.endswith(b"}")]
-        mine = [line for line in lines if user in line["user"]["username"]]
-        return [line["requestURI"] for line in mine if line.get("responseStatus", {}).get("code") == 403]
+        requests = self.requests(mark, user)
+        return [f"{one['verb']} {one['requestURI']}" for one in requests if one.get("responseStatus", {}).get("code") == 403]
+
+    @staticmethod
+    def written(request):
+        to = request.get("objectRef", {})
+        what = "/".join(part for part in [to.get("resource"), to.get("subresource")] if part)
+        return f"{request['verb']} {what} {to.get('namespace', '')}/{to.get('name', '')}"
+
+    @staticmethod
+    def moment(request):
+        """When a request came, in seconds."""
+        return datetime.fromisoformat(request["requestReceivedTimestamp"].replace("Z", "+00:00")).timestamp()
