@@ -161,6 +161,8 @@ fn slow_drips_are_cut_off() {
     let mut open = drips.len();
     while open > 0 {
         assert!(started.elapsed() < Duration::from_secs(45), "{open} drips are still served");
+        // The pause is what is tested: bytes that come much slower than a frame may, for longer than it may
+        // take. Half a second is a sixtieth of that time, and each round is a condition with a deadline.
         std::thread::sleep(Duration::from_millis(500));
         open = drips.iter_mut().map(|drip| drip.try_send_bytes(&[0])).filter(Result::is_ok).count();
     }

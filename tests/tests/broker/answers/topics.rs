@@ -145,13 +145,19 @@ fn create_topics(connection: &mut Connection, topics: Vec<CreatableTopic>, valid
 pub(super) fn create(connection: &mut Connection, name: &str, partitions: i32, factor: i16) -> String {
     let answer = create_topics(connection, vec![topic(name, partitions, factor)], false);
     if answer == "NONE" {
-        until_led(connection, name);
+        until_led(connection, name, partitions);
     }
     answer
 }
 
-fn until_led(connection: &mut Connection, name: &str) {
-    until("the new topic has a leader", || listed(connection, name, 0, -1).starts_with("NONE").then_some(()));
+/// Kafka tells of a topic before its brokers have heard of it: each partition for itself is led by nobody
+/// for a moment.
+fn until_led(connection: &mut Connection, name: &str, partitions: i32) {
+    for partition in 0..partitions.max(1) {
+        until("the new topic has leaders", || {
+            listed(connection, name, partition, -1).starts_with("NONE").then_some(())
+        });
+    }
 }
 
 /// Creates a topic of one partition with configurations that are right.
@@ -162,7 +168,7 @@ pub(super) fn create_configured(connection: &mut Connection, name: &str, configs
     });
     let topic = CreatableTopic { configs: configs.collect(), ..topic(name, 1, 1) };
     assert_eq!(create_topics(connection, vec![topic], false), "NONE");
-    until_led(connection, name);
+    until_led(connection, name, 1);
 }
 
 fn configured(connection: &mut Connection, key: &str, value: Option<&str>) -> String {
