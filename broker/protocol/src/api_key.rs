@@ -41,6 +41,7 @@ macro_rules! every_api {
             DescribeProducers = 61, describe_producers::DescribeProducersRequest;
             GetTelemetrySubscriptions = 71, get_telemetry_subscriptions::GetTelemetrySubscriptionsRequest;
             PushTelemetry = 72, push_telemetry::PushTelemetryRequest;
+            ListConfigResources = 74, list_config_resources::ListConfigResourcesRequest;
             DescribeTopicPartitions = 75, describe_topic_partitions::DescribeTopicPartitionsRequest;
         }
     };

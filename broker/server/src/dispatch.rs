@@ -71,6 +71,7 @@ fn route(services: &Arc<Services>, context: RequestContext, body: Reader) -> Res
         ApiKey::DeleteTopics => later!(s, context, body, |s, c, r| h::delete_topics::handle(&s.quorum, &s.config, c, r)),
         ApiKey::CreatePartitions => later!(s, context, body, |s, c, r| h::create_partitions::handle(&s.quorum, c, r)),
         ApiKey::DescribeConfigs => now(s, context, body, |s, c, r| h::configs::describe(&s.metadata, &s.config, &s.levels, c, r)),
+        ApiKey::ListConfigResources => now(s, context, body, |s, c, r| h::list_config_resources::handle(&s.metadata, c, r)),
         ApiKey::AlterConfigs => later!(s, context, body, |s, c, r| h::configs::alter(&s.quorum, &s.config, c, r)),
         ApiKey::IncrementalAlterConfigs => later!(s, context, body, |s, c, r| h::configs::alter_incrementally(&s.quorum, &s.config, &s.levels, c, r)),
 

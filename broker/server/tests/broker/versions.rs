@@ -72,6 +72,7 @@ fn ask_everything(connection: &mut Connection, topic_id: millrace_protocol::Uuid
     ask_all(connection, |_| m::init_producer_id::InitProducerIdRequest::default());
     ask_all(connection, |_| m::get_telemetry_subscriptions::GetTelemetrySubscriptionsRequest::default());
     ask_all(connection, |_| m::push_telemetry::PushTelemetryRequest::default());
+    ask_all(connection, |_| m::list_config_resources::ListConfigResourcesRequest::default());
     ask_all(connection, |_| m::describe_topic_partitions::DescribeTopicPartitionsRequest::default());
     ask_all(connection, |version| m::describe_cluster::DescribeClusterRequest {
         include_cluster_authorized_operations: true,

@@ -5,10 +5,11 @@ use millrace_protocol::messages::describe_configs::{DescribeConfigsRequest, Desc
 use millrace_protocol::messages::incremental_alter_configs::{
     AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest,
 };
+use millrace_protocol::messages::list_config_resources::{ConfigResource, ListConfigResourcesRequest};
 use millrace_tests::{Connection, until};
 
 use super::topics::create;
-use super::{Case, shown};
+use super::{Case, PRESENT, shown};
 
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
@@ -35,6 +36,14 @@ pub(super) const CASES: &[Case] = &[
     ("configs: describe keys that nobody knows", |c| {
         described(c, TOPIC, CONFIGURED, &["retention.ms", "nonsense"])
     }),
+    ("configs: list what clients' metrics there are", |c| listed(c, 0, &[])),
+    ("configs: list topics and brokers", |c| listed(c, 1, &[TOPIC, BROKER])),
+    ("configs: list brokers, twice", |c| listed(c, 1, &[BROKER, BROKER])),
+    ("configs: list loggers", |c| listed(c, 1, &[8])),
+    ("configs: list groups and clients' metrics", |c| listed(c, 1, &[16, 32])),
+    ("configs: list everything", |c| listed(c, 1, &[])),
+    ("configs: list a kind that nobody knows", |c| listed(c, 1, &[TOPIC, 99])),
+    ("configs: list the kind that is none", |c| listed(c, 1, &[0])),
     ("configs: set an unknown key", |c| incremental(c, TOPIC, CONFIGURED, &[("nonsense", SET, Some("1"))])),
     ("configs: set a number to a word", |c| {
         incremental(c, TOPIC, CONFIGURED, &[("retention.ms", SET, Some("soon"))])
@@ -86,6 +95,19 @@ pub(super) const CASES: &[Case] = &[
         format!("{answer}, then {}", settled(c, "cleanup.policy", "delete"))
     }),
 ];
+
+/// What there is of some kinds; of topics only those that every run has.
+fn listed(connection: &mut Connection, version: i16, kinds: &[i8]) -> String {
+    let request = ListConfigResourcesRequest { resource_types: kinds.to_vec() };
+    let answer = connection.ask(&request, version);
+    let known = |resource: &&ConfigResource| {
+        resource.resource_type != TOPIC || [CONFIGURED, PRESENT].contains(&&*resource.resource_name)
+    };
+    let mut shown: Vec<_> = answer.config_resources.iter().filter(known).collect();
+    shown.sort_by_key(|resource| (resource.resource_type, &resource.resource_name));
+    let shown = shown.iter().map(|resource| format!("{} {}", resource.resource_type, resource.resource_name));
+    format!("{:?}, [{}]", answer.error_code, shown.collect::<Vec<_>>().join(", "))
+}
 
 fn described(connection: &mut Connection, resource_type: i8, name: &str, keys: &[&str]) -> String {
     let resource = DescribeConfigsResource {
