@@ -2,6 +2,7 @@
 
 mod check;
 mod crds;
+mod delete;
 mod local;
 mod serve;
 
@@ -31,6 +32,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Print the resource definitions as YAML
     Crds,
+    /// Delete resources by their labels, and wait until the operator has seen them off
+    Delete(delete::DeleteArgs),
 }
 
 /// How to log.
@@ -65,6 +68,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Local(args) => on_runtime(local::run(args)),
         Command::Check(args) => check::run(&args),
         Command::Crds => crds::run(),
+        Command::Delete(args) => on_runtime(delete::run(args)),
     }
 }
 

@@ -22,8 +22,8 @@ def pytest_report_header(config):
 
 
 def pytest_collection_modifyitems(items):
-    """First those that install the operator themselves: there is one operator at a time."""
-    items.sort(key=lambda item: "operator" in item.fixturenames)
+    """First those that install the operator themselves, there being one at a time; last the look back on what it did."""
+    items.sort(key=lambda item: ("operator" in item.fixturenames, "test_rights" in item.nodeid))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -89,7 +89,7 @@ def operator(shell):
     system = Namespace(shell, "millrace")
     system.kubectl("rollout status deployment/millrace-operator --timeout=60s")
     yield system
-    shell.run("helm uninstall millrace --namespace millrace --wait")
+    shell.run("helm uninstall millrace --namespace millrace --wait --timeout 60s")
     shell.run("kubectl delete namespace millrace --timeout=60s", deadline_s=90)
 
 

@@ -88,7 +88,7 @@ class Namespace:
             seen["last"] = self.get(what)
             return condition(seen["last"])
 
-        until(lambda: f"{what} {sentence}\n{json.dumps(seen['last'], indent=1)}", holds, deadline_s, interval_s=0.25)
+        until(lambda: f"{what} {sentence}\n{json.dumps(seen['last'])[:4000]}", holds, deadline_s, interval_s=0.25)
         return seen["last"]
 
     def condition(self, what, kind):
