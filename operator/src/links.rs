@@ -40,8 +40,12 @@ impl Links {
     /// The link to a cluster.
     ///
     /// # Errors
-    /// [`ClientError::Config`] when the cluster's address is none.
+    /// [`ClientError::Config`] when the cluster's address is none, [`ClientError::Closed`] when it is gone:
+    /// nobody would ever drop the link.
     pub fn get(&self, key: &ObjectKey, cluster: &ClusterEntry) -> Result<Arc<Link>, ClientError> {
+        if self.directory.cluster(key).is_none() {
+            return Err(ClientError::Closed);
+        }
         let mut links = self.links.lock();
         if let Some(linked) = links.get(key)
             && linked.uid == cluster.uid
@@ -73,9 +77,11 @@ impl Links {
         self.links.lock().iter().map(|(key, linked)| (key.clone(), Arc::clone(&linked.link))).collect()
     }
 
-    /// Drops the link to a cluster that is gone.
+    /// Closes the link to a cluster that is gone: whoever still waits for its brokers is told at once.
     pub fn remove(&self, key: &ObjectKey) {
-        self.links.lock().remove(key);
+        if let Some(linked) = self.links.lock().remove(key) {
+            linked.link.close();
+        }
     }
 }
 

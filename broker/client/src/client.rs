@@ -120,7 +120,7 @@ impl Client {
         let call = self.call(target);
         let mut retry = self.retry(R::API_KEY.name());
         loop {
-            match self.call_once(&call, &mut make).await {
+            match retry.attempt(self.call_once(&call, &mut make)).await? {
                 Err(error) if error.is_retriable() => {
                     self.distrust(&call.target);
                     retry.after(error).await?;
@@ -354,7 +354,7 @@ impl Client {
     pub async fn api_versions(&self, target: Target) -> Result<ApiVersionTable, ClientError> {
         let mut retry = self.retry("ApiVersions");
         loop {
-            match self.connection(&target, Lane::Shared).await {
+            match retry.attempt(self.connection(&target, Lane::Shared)).await? {
                 Ok(connection) => return Ok(connection.versions().clone()),
                 Err(error) if error.is_retriable() => {
                     self.distrust(&target);

@@ -9,6 +9,7 @@ use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::Action;
 use kube::{Api, Resource};
+use millrace_client::ClientError;
 use millrace_crds::{BrokerCluster, BrokerClusterStatus};
 use serde_json::json;
 
@@ -96,7 +97,14 @@ impl<'a> Pass<'a> {
         let owner = self.object.controller_owner_ref(&()).unwrap_or_default();
         let image = &self.context.options.image;
         match validate(self.key.clone(), owner, &self.object.spec, image) {
-            Ok(cluster) => self.bring_together(&cluster).await,
+            Ok(cluster) => {
+                let link = self.link()?;
+                match link.while_open(self.bring_together(&cluster, &link)).await {
+                    // The cluster is gone.
+                    Err(ReconcileError::Kafka(ClientError::Closed)) => Ok(Action::await_change()),
+                    done => done,
+                }
+            }
             Err(problem) => {
                 let verdict = Verdict::no(READY, problem.reason, problem.message);
                 let status = with_verdicts(&self.before, vec![verdict], self.generation(), Timestamp::now());
@@ -106,7 +114,11 @@ impl<'a> Pass<'a> {
         }
     }
 
-    async fn bring_together(&self, cluster: &ValidatedCluster) -> Result<Action, ReconcileError> {
+    async fn bring_together(
+        &self,
+        cluster: &ValidatedCluster,
+        link: &Link,
+    ) -> Result<Action, ReconcileError> {
         let client = &self.context.client;
         let mut children = observe(client, cluster).await?;
         let written = self.apply_all(cluster, &children).await?;
@@ -114,9 +126,8 @@ impl<'a> Pass<'a> {
             children = observe(client, cluster).await?;
         }
         let advertised = children.advertised(cluster);
-        let link = self.link()?;
         let health = link.health();
-        let mut roll = self.roll(cluster, &children, &link, &health).await?;
+        let mut roll = self.roll(cluster, &children, link, &health).await?;
         if let Step::Restart(broker) = roll {
             if self.restart(&children, broker).await? {
                 link.hurry();
@@ -126,7 +137,7 @@ impl<'a> Pass<'a> {
         }
         let mut done = Done::default();
         if health == Health::Reachable && roll == Step::Done {
-            done.refused = self.change_settings(cluster, &link).await?;
+            done.refused = self.change_settings(cluster, link).await?;
         }
         done.storage = self.grow_volumes(cluster, &children).await?;
         let seen = link.cluster();

@@ -8,6 +8,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::Resource;
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::Action;
+use millrace_client::ClientError;
 use millrace_crds::{ConsumerGroup, ConsumerGroupStatus, DeletionPolicy, OffsetResetStatus};
 
 use super::act::make_move;
@@ -33,6 +34,9 @@ pub const KIND: &str = "ConsumerGroup";
 const SETTLED: Duration = Duration::from_secs(600);
 /// Lag is looked at this often where autoscaling is on: a lag that stands still rings no bell.
 const LAG: Duration = Duration::from_secs(10);
+
+/// A group whose cluster went in the middle is looked at again after this long.
+const CLOSED: Duration = Duration::from_millis(500);
 
 /// One reconcile.
 ///
@@ -97,7 +101,9 @@ impl<'a> Pass<'a> {
         if !self.hold(group.deletion == DeletionPolicy::Delete).await? {
             return Ok(Action::await_change());
         }
-        match self.look(&link, &group).await {
+        match link.while_open(self.look(&link, &group)).await {
+            // The cluster is gone, and rings for its groups.
+            Err(ReconcileError::Kafka(ClientError::Closed)) => Ok(Action::requeue(CLOSED)),
             Err(ReconcileError::Kafka(error)) => {
                 let verdict = Verdict::no(READY, "BrokerError", explained(&error));
                 self.publish(with_verdicts(&self.before, vec![verdict], self.generation(), Timestamp::now()))
@@ -236,7 +242,8 @@ impl<'a> Pass<'a> {
             let link = context.links.get(&self.want.cluster, &cluster)?;
             let deleted = match link.health() {
                 Health::Reachable => {
-                    groups::delete(link.admin(), &self.want.name).await.map_err(|error| explained(&error))
+                    let deleted = link.while_open(groups::delete(link.admin(), &self.want.name)).await;
+                    deleted.map_err(|error| explained(&error))
                 }
                 Health::Unknown => Err("the brokers have not answered yet".to_owned()),
                 Health::Unreachable(reason) => Err(reason),

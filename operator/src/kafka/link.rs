@@ -156,6 +156,26 @@ impl Link {
         self.state.lock().cluster.clone()
     }
 
+    /// Stops polling; what is unanswered fails.
+    pub fn close(&self) {
+        self.stop.cancel();
+        self.admin.client().close();
+    }
+
+    /// Does `work`, which talks to the brokers, unless the link is closed before it is done.
+    ///
+    /// # Errors
+    /// What the work meets; [`ClientError::Closed`].
+    pub async fn while_open<T, E: From<ClientError>>(
+        &self,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        tokio::select! {
+            done = work => done,
+            () = self.stop.cancelled() => Err(ClientError::Closed.into()),
+        }
+    }
+
     /// Polls at once instead of when it is time.
     pub fn hurry(&self) {
         self.hurry.notify_one();
@@ -252,8 +272,7 @@ impl Link {
 
 impl Drop for Link {
     fn drop(&mut self) {
-        self.stop.cancel();
-        self.admin.client().close();
+        self.close();
     }
 }
 

@@ -8,6 +8,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::Resource;
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::Action;
+use millrace_client::ClientError;
 use millrace_crds::{DeletionPolicy, Topic, TopicOrigin, TopicStatus};
 
 use super::apply::{Outcome, apply};
@@ -96,7 +97,9 @@ impl<'a> Pass<'a> {
         if !self.hold(topic.deletion == DeletionPolicy::Delete).await? {
             return Ok(Action::await_change());
         }
-        match self.bring_together(&link, &topic).await {
+        match link.while_open(self.bring_together(&link, &topic)).await {
+            // The cluster is gone, and rings for its topics.
+            Err(ReconcileError::Kafka(ClientError::Closed)) => Ok(Action::requeue(CREATING)),
             Err(ReconcileError::Kafka(error)) => {
                 let verdict = Verdict::no(READY, "BrokerError", explained(&error));
                 self.publish(with_verdicts(&self.before, vec![verdict], self.generation(), Timestamp::now()))
@@ -211,7 +214,8 @@ impl<'a> Pass<'a> {
         let link = self.context.links.get(&self.want.cluster, &cluster)?;
         let deleted = match link.health() {
             Health::Reachable => {
-                topics::delete(link.admin(), &self.want.name).await.map_err(|error| explained(&error))
+                let deleted = link.while_open(topics::delete(link.admin(), &self.want.name)).await;
+                deleted.map_err(|error| explained(&error))
             }
             Health::Unknown => Err("the brokers have not answered yet".to_owned()),
             Health::Unreachable(reason) => Err(reason),

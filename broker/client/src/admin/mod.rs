@@ -54,7 +54,7 @@ impl Admin {
         let call = self.client.call(target);
         let mut retry = self.client.retry(R::API_KEY.name());
         loop {
-            let error = match self.client.call_once(&call, &mut make).await {
+            let error = match retry.attempt(self.client.call_once(&call, &mut make)).await? {
                 Ok(response) => match misplaced(&response) {
                     code if is_misplaced(code) => ClientError::api(R::API_KEY, code, R::API_KEY.name()),
                     _ => return Ok(response),
@@ -90,7 +90,8 @@ impl Admin {
             for (broker, asked) in routes {
                 let mut call = self.client.call(Target::Broker(broker));
                 call.exchange.version_min = version_min;
-                match self.client.call_once(&call, |version| make(&asked, version)).await {
+                let asking = self.client.call_once(&call, |version| make(&asked, version));
+                match retry.attempt(asking).await.flatten() {
                     Ok(response) => {
                         for (partition, result) in read(response) {
                             answers.put(partition, result);
@@ -159,7 +160,8 @@ impl Admin {
             }
             for (broker, asked) in routes {
                 let call = self.client.call(Target::Broker(broker));
-                match self.client.call_once(&call, |version| make(&asked, version)).await {
+                let asking = self.client.call_once(&call, |version| make(&asked, version));
+                match retry.attempt(asking).await.flatten() {
                     Ok(response) => {
                         for (group, result) in read(broker, response) {
                             answers.put(group, result);

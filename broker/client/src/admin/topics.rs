@@ -153,7 +153,7 @@ impl Admin {
     ) -> Result<std::sync::Arc<crate::cluster::ClusterView>, ClientError> {
         let mut retry = self.client.retry("Metadata");
         loop {
-            match self.client.metadata(scope.clone()).await {
+            match retry.attempt(self.client.metadata(scope.clone())).await? {
                 Err(error) if error.is_retriable() => retry.after(error).await?,
                 done => return done,
             }

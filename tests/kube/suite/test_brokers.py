@@ -1,0 +1,165 @@
+"""A BrokerCluster's life: settings, volumes, ways in from outside, pods that die, and what remains when it goes."""
+
+import json
+import re
+
+import pytest
+
+from ground.shop import Shop, group, open_shop, topic
+from harness.waiting import until
+
+CLUSTER = {
+    "apiVersion": "millrace.dev/v1alpha1", "kind": "BrokerCluster", "metadata": {"name": "main"},
+    "spec": {"storage": {"size": "1Gi", "retainOnDelete": False}, "config": {"group.initial.rebalance.delay.ms": 0}},
+}  # fmt: skip
+
+
+def manifest(**spec):
+    """The cluster's manifest with these fields of the spec besides."""
+    changed = json.loads(json.dumps(CLUSTER))
+    changed["spec"] |= spec
+    return json.dumps(changed)
+
+
+@pytest.fixture(scope="module")
+def shop(operator, shell):
+    with open_shop(shell, "brokers", manifest()) as shop:
+        yield shop
+
+
+def pod_uid(shop):
+    return shop.get("pod main-broker-0")["metadata"]["uid"]
+
+
+def test_pods_are_as_little_privileged_as_they_can_be(shop):
+    spec = shop.get("pod main-broker-0")["spec"]
+    container = spec["containers"][0]
+    assert spec["securityContext"]["runAsNonRoot"] and spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert container["securityContext"]["readOnlyRootFilesystem"] and not container["securityContext"]["allowPrivilegeEscalation"]
+    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    assert spec["automountServiceAccountToken"] is False
+    assert shop.get("poddisruptionbudget main-broker") and shop.get("networkpolicy main-broker")
+    owners = {
+        kind: shop.get(kind)["metadata"]["ownerReferences"][0]["kind"]
+        for kind in ["statefulset main-broker", "configmap main-broker", "service main-bootstrap", "service main-brokers"]
+    }
+    assert set(owners.values()) == {"BrokerCluster"}, owners
+
+
+def test_settings_change_live_where_kafka_can_and_by_a_restart_where_not(shop):
+    broker = pod_uid(shop)
+    live = {**CLUSTER["spec"]["config"], "log.retention.ms": 7200000}
+    shop.apply(manifest(config=live))
+    described = lambda: shop.tool("kafka-configs --describe --entity-type brokers --entity-default")
+    until(described, lambda: "log.retention.ms=7200000" in described())
+    shop.wait_ready("brokercluster/main")
+    assert pod_uid(shop) == broker
+
+    shop.apply(manifest(config={**live, "num.partitions": 3}))
+    until("the broker is restarted", lambda: (shop.get("pod main-broker-0") or {"metadata": {"uid": broker}})["metadata"]["uid"] != broker)
+    shop.wait_ready("brokercluster/main")
+    shop.tool("kafka-topics --create --topic of-three")
+    assert shop.partitions("of-three") == 3
+    assert "Restarting" in [reason for reason, _ in shop.events("main")]
+
+
+def test_a_wrong_setting_is_named_in_the_status_and_taken_back(shop):
+    good = {**CLUSTER["spec"]["config"], "log.retention.ms": 7200000}
+    broken = shop.shell.try_run(f"kubectl -n {shop.name} apply -f -", stdin=manifest(config={"log.dirs": "/tmp"}))
+    assert broken.code == 0, str(broken)
+    condition = shop.wait_condition("brokercluster main", "Ready", "False", "InvalidConfig")
+    assert "log.dirs" in condition["message"], condition
+    shop.apply(manifest(config={**good, "num.partitoins": 3}))
+    condition = shop.wait_condition("brokercluster main", "Ready", "False", "BrokerFailing", 120)
+    assert "num.partitoins" in condition["message"] and "num.partitions" in condition["message"], condition
+    shop.apply(manifest(config=good))
+    shop.wait_ready("brokercluster/main", deadline_s=120)
+
+
+def test_volumes_that_cannot_grow_are_said_to(shop):
+    shop.apply(manifest(storage={"size": "2Gi", "retainOnDelete": False}))
+    condition = shop.wait_condition("brokercluster main", "StorageResized", "False", "Refused")
+    assert "cannot grow" in condition["message"], condition
+    refused = shop.shell.try_run(
+        f"kubectl -n {shop.name} apply -f -", stdin=manifest(storage={"size": "1Gi", "retainOnDelete": False})
+    )
+    assert refused.code != 0 and "volumes can grow, not shrink" in refused.err, str(refused)
+
+
+def test_clients_outside_come_in_by_a_node_port(shop, inside, python):
+    address = json.loads(shop.shell.run("kubectl get nodes -o json"))["items"][0]["status"]["addresses"][0]["address"]
+    listener = {"name": "outside", "type": "NodePort", "port": 9094, "advertisedHost": address}
+    shop.apply(manifest(storage={"size": "2Gi", "retainOnDelete": False}, listeners=[listener]))
+    found = shop.wait_for(
+        "brokercluster main", "knows its listener's address",
+        lambda one: (one["status"].get("listeners") or [{}])[0].get("bootstrap", "").startswith(f"{address}:"), 90,
+    )["status"]["listeners"][0]["bootstrap"]  # fmt: skip
+    shop.wait_ready("brokercluster/main")
+    sent = python("produce", found, "--topic", "from-outside", "--count", "10", "--rate", "1000")
+    assert sent.wait(60) == 0, sent.log_tail()
+    assert "sent 10, all answered" in sent.log_tail()
+
+
+def test_a_killed_broker_comes_back_with_its_volume_and_loses_nothing(shop, python):
+    shop.apply(topic("kept", partitions=2))
+    shop.wait_ready("topic/kept")
+    identity = shop.get("topic kept")["status"]["topicId"]
+    sender = python("produce", shop.bootstrap, "--topic", "kept", "--count", "600", "--rate", "60")
+    until(sender.log_tail, lambda: "sent 100" in sender.log_tail(), 60)
+    for kill in ["--force --grace-period=0", ""]:
+        broker = pod_uid(shop)
+        shop.kubectl(f"delete pod main-broker-0 {kill} --timeout=60s")
+        until("another pod", lambda: (shop.get("pod main-broker-0") or {"metadata": {"uid": broker}})["metadata"]["uid"] != broker)
+        shop.wait_ready("pod/main-broker-0", "brokercluster/main")
+    assert sender.wait(120) == 0, sender.log_tail()
+    numbers = shop.tool("kafka-console-consumer --topic kept --from-beginning --timeout-ms 5000")
+    seen = {int(number) for number in re.findall(r'"number": (\d+)', numbers)}
+    assert seen == set(range(600)), "what was acknowledged is there"
+    assert shop.get("topic kept")["status"]["topicId"] == identity
+    shop.wait_ready("topic/kept")
+
+
+def test_a_cluster_goes_before_its_topics_and_comes_back_with_its_data(operator, shell, namespace):
+    shop = Shop(shell, namespace.name)
+    kept = manifest(storage={"size": "1Gi"})
+    shop.apply(kept)
+    shop.apply(topic("orders", partitions=2))
+    shop.apply(topic("going", partitions=1))
+    shop.apply(group("readers", topics=["orders"]))
+    shop.wait_ready("brokercluster/main", "topic/orders", "topic/going", "consumergroup/readers")
+    shop.produce("orders", "still here")
+    shop.kubectl("delete brokercluster main --cascade=foreground --timeout=60s", deadline_s=90)
+    shop.wait_condition("topic orders", "Ready", "False", "ClusterNotFound")
+    shop.wait_condition("consumergroup readers", "Ready", "False", "ClusterNotFound")
+    shop.kubectl("delete topic going --timeout=20s")
+    shop.apply(kept)
+    shop.wait_ready("brokercluster/main", "topic/orders", "consumergroup/readers", deadline_s=90)
+    assert shop.tool("kafka-console-consumer --topic orders --from-beginning --max-messages 1").strip() == "still here"
+    # So is the topic whose resource went while there was no cluster to delete it from.
+    assert shop.topics() == {"orders", "going"}
+    shop.kubectl("delete brokercluster main --cascade=foreground --timeout=60s", deadline_s=90)
+    shop.kubectl("delete pvc --all --timeout=30s")
+
+
+def test_a_namespace_goes_in_one_go_with_all_that_is_in_it(operator, shell):
+    shell.run("kubectl create namespace everything")
+    shop = Shop(shell, "everything")
+    shop.apply(manifest(podTemplate={"terminationGracePeriodSeconds": 5}))
+    for number in range(10):
+        shop.apply(topic(f"t{number}", partitions=1))
+    shop.apply(group("g", deletionPolicy="Delete"))
+    shop.wait_ready("brokercluster/main", *(f"topic/t{number}" for number in range(10)), "consumergroup/g")
+    shell.run("kubectl delete namespace everything --timeout=45s", deadline_s=60)
+
+
+def test_an_operator_that_dies_again_and_again_gets_there(operator, shop, shell):
+    """Whatever was half done when it was killed is done by the next one."""
+    names = [f"many-{number}" for number in range(60)]
+    for at in range(0, 60, 20):
+        shop.apply("\n".join(topic(name, partitions=2) for name in names[at : at + 20]))
+        operator.kubectl("delete pod --selector app.kubernetes.io/component=operator --force --grace-period=0")
+    shop.wait_ready(*(f"topic/{name}" for name in names), deadline_s=90)
+    assert set(names) <= shop.topics()
+    operator.kubectl("delete pod --selector app.kubernetes.io/component=operator --force --grace-period=0 --wait=false")
+    shop.kubectl(f"delete topic {' '.join(names)} --timeout=60s", deadline_s=90)
+    assert shop.topics().isdisjoint(names)
