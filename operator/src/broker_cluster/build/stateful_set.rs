@@ -7,10 +7,10 @@ use k8s_openapi::api::apps::v1::{
 };
 use k8s_openapi::api::core::v1::{
     Affinity, Capabilities, ConfigMapVolumeSource, Container, ContainerPort, EmptyDirVolumeSource, EnvVar,
-    EnvVarSource, HTTPGetAction, ObjectFieldSelector, PersistentVolumeClaim, PersistentVolumeClaimSpec,
-    PodAffinityTerm, PodAntiAffinity, PodSecurityContext, PodSpec, PodTemplateSpec, Probe,
-    ResourceRequirements, SeccompProfile, SecurityContext, TopologySpreadConstraint, Volume, VolumeMount,
-    VolumeResourceRequirements, WeightedPodAffinityTerm,
+    EnvVarSource, HTTPGetAction, Lifecycle, LifecycleHandler, ObjectFieldSelector, PersistentVolumeClaim,
+    PersistentVolumeClaimSpec, PodAffinityTerm, PodAntiAffinity, PodSecurityContext, PodSpec,
+    PodTemplateSpec, Probe, ResourceRequirements, SeccompProfile, SecurityContext, SleepAction,
+    TopologySpreadConstraint, Volume, VolumeMount, VolumeResourceRequirements, WeightedPodAffinityTerm,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
@@ -35,6 +35,10 @@ const CONFIG_MOUNT: &str = "/etc/millrace";
 const USER: i64 = 1000;
 /// How long a broker may take to stop.
 const GRACE_SECONDS: i64 = 60;
+/// How long a pod that is to go still serves. It leaves the cluster's names at once, but clients and resolvers
+/// may hold on to its address for CoreDNS's 5 seconds: who reconnects to an address that is gone is not even
+/// refused, and waits for its timeout, which is 10 seconds with Java and 30 with kafka-python.
+const FAREWELL_SECONDS: i64 = 6;
 /// How long a broker may take to start: logs that were not closed are read again.
 const START_SECONDS: i32 = 3600;
 
@@ -98,9 +102,7 @@ fn template(cluster: &ValidatedCluster, advertised: &Advertised) -> PodTemplateS
             automount_service_account_token: Some(false),
             // Variables such as MAIN_BOOTSTRAP_PORT of other Services are no settings.
             enable_service_links: Some(false),
-            termination_grace_period_seconds: Some(
-                pod.termination_grace_period_seconds.unwrap_or(GRACE_SECONDS),
-            ),
+            termination_grace_period_seconds: Some(grace_seconds(cluster)),
             security_context: Some(pod_security()),
             affinity: Some(pod.affinity.clone().unwrap_or_else(|| different_nodes(cluster))),
             topology_spread_constraints: spread(cluster),
@@ -110,6 +112,20 @@ fn template(cluster: &ValidatedCluster, advertised: &Advertised) -> PodTemplateS
             image_pull_secrets: pod.image_pull_secrets.clone(),
             ..PodSpec::default()
         }),
+    }
+}
+
+fn grace_seconds(cluster: &ValidatedCluster) -> i64 {
+    cluster.pod.termination_grace_period_seconds.unwrap_or(GRACE_SECONDS)
+}
+
+/// Most of the time to stop is the broker's own.
+fn farewell(cluster: &ValidatedCluster) -> Lifecycle {
+    let seconds = FAREWELL_SECONDS.min(grace_seconds(cluster) / 3);
+    let sleep = Some(SleepAction { seconds });
+    Lifecycle {
+        pre_stop: Some(LifecycleHandler { sleep, ..LifecycleHandler::default() }),
+        ..Lifecycle::default()
     }
 }
 
@@ -132,6 +148,7 @@ fn container(cluster: &ValidatedCluster) -> Container {
         volume_mounts: Some(vec![mount("data", DATA_MOUNT, false), mount("config", CONFIG_MOUNT, true)]),
         resources: resources(&cluster.resources),
         security_context: Some(container_security()),
+        lifecycle: Some(farewell(cluster)),
         startup_probe: Some(Probe {
             period_seconds: Some(1),
             failure_threshold: Some(START_SECONDS),
