@@ -50,10 +50,18 @@ def read(arguments, database):
             # Rows first, offsets after: what is delivered again has the same key.
             with database:
                 database.executemany("INSERT OR IGNORE INTO log VALUES (?, ?, ?, ?, ?)", rows)
-            consumer.commit(asynchronous=False)
             print(f"stored {len(rows)}")
+            commit(consumer)
     consumer.close()
     print("ended")
+
+
+def commit(consumer):
+    """What cannot be committed while the broker is away is delivered again, and its rows are there already."""
+    try:
+        consumer.commit(asynchronous=False)
+    except KafkaException as error:
+        print(f"not committed: {error}", file=sys.stderr)
 
 
 def failed(record):

@@ -85,8 +85,12 @@ def namespace(shell, request):
 @pytest.fixture(scope="session")
 def operator(shell):
     """The operator, installed as the README says, for all tests that use it."""
+    log = shell.cluster.audit_log
+    mark = log.stat().st_size if log else 0
     shell.run(f"helm install millrace charts/millrace --namespace millrace --create-namespace {IMAGE_VALUES}")
     system = Namespace(shell, "millrace")
+    # Where in the audit log its story begins.
+    system.mark = mark
     system.kubectl("rollout status deployment/millrace-operator --timeout=60s")
     yield system
     shell.run("helm uninstall millrace --namespace millrace --wait --timeout 60s")

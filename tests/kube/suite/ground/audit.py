@@ -30,9 +30,10 @@ class Audit:
         return Counter(self.written(one) for one in self.requests(mark, user) if one["verb"] in WRITES)
 
     def refused(self, mark, user):
-        """The requests of such a user that were forbidden."""
+        """The requests that such a user had no right to. (A namespace that is going answers 403 as well, to everybody.)"""
         requests = self.requests(mark, user)
-        return [f"{one['verb']} {one['requestURI']}" for one in requests if one.get("responseStatus", {}).get("code") == 403]
+        forbidden = lambda one: one.get("annotations", {}).get("authorization.k8s.io/decision") == "forbid"
+        return [f"{one['verb']} {one['requestURI']}" for one in requests if forbidden(one)]
 
     @staticmethod
     def written(request):
