@@ -19,7 +19,7 @@ image: ## the container image without Docker, target/image/millrace.tar, for `do
 	$(CARGO) build --release --locked --package millrace --package millrace-operator
 	.ci/image
 
-setup: ## what the tests need: Debian packages (as root), Python, Java, Node and Go parts, in target/tests-cache/
+setup: ## what the tests need: Debian packages (as root), Python, Java, Node and Go parts, helm, a Kubernetes node
 	tests/setup
 
 test: setup image ## everything this machine can run; says plainly what it left out
