@@ -20,8 +20,8 @@ const RESERVE_FACTOR: usize = 8;
 /// promise of more bytes buys no time.
 const FRAME_SECONDS_MAX: u64 = 30;
 const BYTES_PER_SECOND_MIN: usize = 64 * 1024;
-/// A frame that finds no room in the budget for this long is given up, so that frames which each hold a
-/// part of the budget cannot wait for one another for ever.
+/// A frame that has waited for room in the budget for this long, all its waits together, is given up, so that
+/// frames which each hold a part of the budget cannot wait for one another for ever.
 const BUDGET_WAIT_MAX: Duration = Duration::from_secs(10);
 const LENGTH_BYTES: usize = 4;
 
@@ -56,11 +56,20 @@ pub(crate) struct FrameReader {
     frame_bytes_max: usize,
     /// When the first byte of the frame at the front came.
     began: Option<Instant>,
+    /// How long that frame has waited for room in the budget.
+    budget_waited: Duration,
 }
 
 impl FrameReader {
     pub(crate) fn new(budget: ByteBudget, frame_bytes_max: usize) -> Self {
-        Self { buffer: BytesMut::new(), budget, taken: None, frame_bytes_max, began: None }
+        Self {
+            buffer: BytesMut::new(),
+            budget,
+            taken: None,
+            frame_bytes_max,
+            began: None,
+            budget_waited: Duration::ZERO,
+        }
     }
 
     /// A frame that has arrived already, without waiting for the socket.
@@ -72,6 +81,7 @@ impl FrameReader {
         self.buffer.advance(LENGTH_BYTES);
         let bytes = self.buffer.split_to(length).freeze();
         self.began = None;
+        self.budget_waited = Duration::ZERO;
         Ok(Some(Frame { bytes, budget: self.taken.take() }))
     }
 
@@ -117,9 +127,11 @@ impl FrameReader {
         let held = self.taken.as_ref().map_or(0, limits::Bytes::num_permits);
         if budgeted > held {
             let asked = Instant::now();
-            let more = tokio::time::timeout(BUDGET_WAIT_MAX, self.budget.take(budgeted - held)).await;
+            let patience = BUDGET_WAIT_MAX.saturating_sub(self.budget_waited);
+            let more = tokio::time::timeout(patience, self.budget.take(budgeted - held)).await;
             // That we did not read is not the client's fault.
             self.began = self.began.map(|began| began + asked.elapsed());
+            self.budget_waited += asked.elapsed();
             let Ok(Ok(more)) = more else { return Err(FrameError::NoBudget { length }) };
             match &mut self.taken {
                 Some(taken) => taken.merge(more),
