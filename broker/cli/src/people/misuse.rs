@@ -3,7 +3,7 @@
 
 use std::ffi::OsString;
 
-use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::error::ErrorKind;
 
 use super::failure::Failure;
 use super::screen::failure_json;
@@ -34,13 +34,10 @@ fn failure(error: &clap::Error) -> Failure {
     let text = text.strip_prefix("error: ").unwrap_or(&text);
     // What went wrong stands in the first paragraph; below it are tips, the usage, and how to get help.
     let message = one_line(text.split("\n\n").next().unwrap_or(text));
-    let suggested = error.context().find_map(|(kind, value)| match (kind, value) {
-        (ContextKind::Suggested, ContextValue::StyledStrs(tips)) => tips.first().map(ToString::to_string),
-        _ => None,
-    });
+    let tip = text.lines().find_map(|line| line.trim_start().strip_prefix("tip: ")).map(one_line);
     let usage = text.split("\n\n").find(|part| part.starts_with("Usage:")).map(one_line);
     let failure = Failure::usage(message);
-    match suggested.or(usage) {
+    match tip.or(usage) {
         Some(hint) => failure.hint(hint),
         None => failure,
     }
