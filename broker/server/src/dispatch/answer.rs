@@ -10,7 +10,7 @@ use millrace_protocol::{Message, Request};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::{Instrument, Span, debug_span, error};
 
-use super::bulky::{self, Reading};
+use super::bulky::{self, Reading, Room};
 use super::{Answered, Dispatched};
 use crate::context::RequestContext;
 use crate::handlers as h;
@@ -34,7 +34,7 @@ macro_rules! later {
             let response = $handler.await;
             services.metrics.observe_request(context.api_key, started.elapsed());
             let framed = $crate::dispatch::answer::frame(&context, context.api_version, &response)?;
-            Ok(Some(room.held_by(framed)))
+            room.held_by(framed, $s).map(Some)
         };
         Ok($crate::dispatch::Dispatched::Waiting {
             answer: Box::pin(::tracing::Instrument::instrument(work, span)),
@@ -75,22 +75,22 @@ pub(super) fn now_unless<R: Request + Send + 'static>(
                     Some(turn) => turn,
                     None => turn(&services.unpacking).await?,
                 };
-                let framed = aside(move || {
+                aside(move || {
                     let response = handler(&services, &context, request);
                     services.metrics.observe_request(context.api_key, started.elapsed());
                     let framed = frame(&context, context.api_version, &response);
                     drop((response, turn));
-                    framed
+                    room.held_by(framed?, &services).map(Some)
                 })
-                .await??;
-                Ok(Some(room.held_by(framed)))
+                .await?
             };
             return Ok(Dispatched::Waiting { answer: Box::pin(work.instrument(span)), barrier: true });
         }
     };
     let response = span.in_scope(|| handler(services, &context, request));
     services.metrics.observe_request(context.api_key, started.elapsed());
-    Ok(respond(&context, context.api_version, &response))
+    let framed = frame(&context, context.api_version, &response);
+    Ok(dispatched(framed.and_then(|framed| Room::default().held_by(framed, services)).map(Some)))
 }
 
 /// Appends in the connection's own task: no hand-off, and with one replica nothing to wait for but a

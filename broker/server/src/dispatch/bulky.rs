@@ -96,11 +96,28 @@ async fn take_budget(
 }
 
 impl Room {
-    /// The turn is over; the memory is held until the answer has left.
-    pub(super) fn held_by(self, response: Response) -> Response {
-        match self.budget {
-            Some(budget) => response.holding(budget),
-            None => response,
+    /// The turn is over; what a large answer takes is held until it has left. Whoever asks for little may be
+    /// told much: the settings of all topics, all offsets of a group.
+    ///
+    /// # Errors
+    /// Why the connection has to be closed: others' answers have used up the budget. Nothing waits for it
+    /// with an answer in its hands.
+    pub(super) fn held_by(self, response: Response, services: &Services) -> Result<Response, String> {
+        let bytes = response.memory_bytes();
+        let held = self.budget.as_ref().map_or(0, BudgetPart::num_permits);
+        if bytes <= FREE_BYTES.max(held) {
+            return Ok(match self.budget {
+                Some(budget) => response.holding(budget),
+                None => response,
+            });
         }
+        let more = services.budget.try_take(bytes - held);
+        let mut more = more.ok_or_else(|| {
+            format!("no memory for an answer of {bytes} bytes within queued.max.request.bytes")
+        })?;
+        if let Some(budget) = self.budget {
+            more.merge(budget);
+        }
+        Ok(response.holding(more))
     }
 }

@@ -33,6 +33,12 @@ impl ByteBudget {
         Arc::clone(&self.semaphore).acquire_many_owned(bytes).await
     }
 
+    /// Takes `bytes` if they are there now; at most the whole budget.
+    pub(crate) fn try_take(&self, bytes: usize) -> Option<Bytes> {
+        let bytes = u32::try_from(bytes.min(self.total_bytes)).unwrap_or(u32::MAX);
+        Arc::clone(&self.semaphore).try_acquire_many_owned(bytes).ok()
+    }
+
     /// Bytes of requests in memory now.
     pub(crate) fn in_use_bytes(&self) -> usize {
         self.total_bytes - self.semaphore.available_permits().min(self.total_bytes)

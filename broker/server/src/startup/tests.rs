@@ -13,6 +13,7 @@ use millrace_protocol::header::{
 };
 use millrace_protocol::messages::create_topics::{CreatableTopic, CreatableTopicConfig, CreateTopicsRequest};
 use millrace_protocol::messages::delete_groups::DeleteGroupsRequest;
+use millrace_protocol::messages::describe_configs::{DescribeConfigsRequest, DescribeConfigsResource};
 use millrace_protocol::messages::describe_groups::DescribeGroupsRequest;
 use millrace_protocol::messages::find_coordinator::FindCoordinatorRequest;
 use millrace_protocol::messages::heartbeat::HeartbeatRequest;
@@ -163,21 +164,27 @@ impl DiskFile for GatedFile {
 struct Bench {
     scratch: tempfile::TempDir,
     gate: Arc<Gate>,
+    overrides: &'static [&'static str],
 }
 
 impl Bench {
     fn new() -> Self {
-        Self { scratch: tempfile::tempdir().unwrap(), gate: Arc::default() }
+        Self::with(&[])
+    }
+
+    fn with(overrides: &'static [&'static str]) -> Self {
+        Self { scratch: tempfile::tempdir().unwrap(), gate: Arc::default(), overrides }
     }
 
     fn config(&self) -> Arc<LiveConfig> {
-        let overrides = [
+        let mut overrides = vec![
             format!("log.dirs={}", self.scratch.path().display()),
             "listeners=PLAINTEXT://127.0.0.1:0".to_owned(),
             "http.listen=".to_owned(),
             "offsets.topic.num.partitions=1".to_owned(),
         ];
-        let inputs = Inputs { overrides: overrides.into(), ..Inputs::default() };
+        overrides.extend(self.overrides.iter().map(|text| (*text).to_owned()));
+        let inputs = Inputs { overrides, ..Inputs::default() };
         Arc::new(LiveConfig::load_from(inputs).unwrap().0)
     }
 
@@ -200,8 +207,8 @@ fn levels() -> LogLevels {
     logging::start(LogFormat::Text, "warn").unwrap()
 }
 
-/// Sends a request as a connection does, and waits for its answer.
-async fn ask<R: Request>(services: &Arc<Services>, request: &R, version: i16) -> R::Response {
+/// Sends a request as a connection does.
+fn send<R: Request>(services: &Arc<Services>, request: &R, version: i16) -> Dispatched {
     let header = RequestHeader {
         request_api_key: R::API_KEY.number(),
         request_api_version: version,
@@ -212,7 +219,12 @@ async fn ask<R: Request>(services: &Arc<Services>, request: &R, version: i16) ->
     header.encode(&mut writer, request_header_version(R::API_KEY, version)).unwrap();
     request.encode(&mut writer, version).unwrap();
     let peer = Arc::new(Peer::new(([127, 0, 0, 1], 1).into(), "PLAINTEXT".into()));
-    let response = match dispatch(services, &peer, writer.finish_whole().unwrap()) {
+    dispatch(services, &peer, writer.finish_whole().unwrap())
+}
+
+/// As [`send`], and waits for the answer.
+async fn ask<R: Request>(services: &Arc<Services>, request: &R, version: i16) -> R::Response {
+    let response = match send(services, request, version) {
         Dispatched::Ready(response) => response,
         Dispatched::Waiting { answer, .. } => answer.await.unwrap(),
         Dispatched::Refused(reason) => panic!("{reason}"),
@@ -406,4 +418,48 @@ async fn a_recovery_ends_when_the_broker_has_to() {
     stop(&services, TaskTracker::new(), TaskTracker::new()).await.unwrap();
     drop(services);
     assert!(marker.exists());
+}
+
+/// A short question may have a long answer: what answers take together is bounded until they have left.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn large_answers_hold_a_part_of_the_budget() {
+    const TOPICS: usize = 400;
+    let bench = Bench::with(&["socket.request.max.bytes=1048576", "queued.max.request.bytes=4194304"]);
+    let services = bench.start(|| {}).await;
+    let names: Vec<_> = (0..TOPICS).map(|number| format!("told-{number}")).collect();
+    let topic = |name: &String| CreatableTopic {
+        name: name.clone(),
+        num_partitions: 1,
+        replication_factor: 1,
+        ..CreatableTopic::default()
+    };
+    let topics = names.iter().map(topic).collect();
+    let request = CreateTopicsRequest { topics, timeout_ms: 1_000, ..CreateTopicsRequest::default() };
+    ask(&services, &request, 5).await;
+    let resource = |resource_name: &String| DescribeConfigsResource {
+        resource_type: 2,
+        resource_name: resource_name.clone(),
+        configuration_keys: None,
+    };
+    let request = DescribeConfigsRequest {
+        resources: names.iter().map(resource).collect(),
+        include_synonyms: true,
+        include_documentation: true,
+    };
+    let mut answers = Vec::new();
+    let reason = loop {
+        match send(&services, &request, 4) {
+            Dispatched::Ready(Some(answer)) => answers.push(answer),
+            Dispatched::Refused(reason) => break reason,
+            _ => panic!("it is answered at once"),
+        }
+        assert!(answers.len() < 10, "what answers take is not bounded");
+    };
+    assert!(reason.starts_with("no memory for an answer of"), "{reason}");
+    let taken: usize = answers.iter().map(crate::net::Response::memory_bytes).sum();
+    assert!((1..=4_194_304).contains(&taken), "{} answers of {taken} bytes", answers.len());
+    assert_eq!(services.budget.in_use_bytes(), taken);
+    answers.clear();
+    assert_eq!(services.budget.in_use_bytes(), 0);
+    assert!(matches!(send(&services, &request, 4), Dispatched::Ready(Some(_))));
 }
