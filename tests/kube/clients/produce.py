@@ -9,6 +9,7 @@ import os
 import time
 
 from kafka import KafkaProducer
+from kafka.errors import KafkaTimeoutError
 
 LEVELS = ["DEBUG", "INFO", "WARNING", "ERROR"]
 
@@ -30,21 +31,25 @@ def main():
     waiting = []
     while arguments.count == 0 or sent < arguments.count:
         entry = {"number": number, "level": LEVELS[number % 4], "message": f"line {number}", "created": time.time()}
-        waiting.append(producer.send(arguments.topic, entry, key=str(number).encode()))
+        waiting.append((producer.send(arguments.topic, entry, key=str(number).encode()), entry))
         number, sent = number + 1, sent + 1
         if len(waiting) >= 100:
-            settle(waiting)
+            settle(producer, arguments.topic, waiting)
             print(f"sent {sent}")
         time.sleep(1 / arguments.rate)
-    settle(waiting)
+    settle(producer, arguments.topic, waiting)
     producer.close()
     print(f"sent {sent}, all answered")
 
 
-def settle(waiting):
-    """Each was answered, or this program ends with the error."""
+def settle(producer, topic, waiting):
+    """Each was answered, or is sent once more: while a broker's pod is replaced this client gives up after 30 s."""
     while waiting:
-        waiting.pop().get(timeout=60)
+        future, entry = waiting.pop()
+        try:
+            future.get(timeout=60)
+        except KafkaTimeoutError:
+            producer.send(topic, entry, key=str(entry["number"]).encode()).get(timeout=60)
 
 
 main()
