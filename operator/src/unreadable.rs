@@ -47,14 +47,11 @@ where
         // the API server does not store again.
         meta.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0),
     );
-    let patch = json!({
-        "apiVersion": K::api_version(&()),
-        "kind": K::kind(&()),
-        "metadata": { "name": key.name },
-        "status": { "conditions": conditions },
-    });
-    let params = PatchParams::apply(FIELD_MANAGER).force();
-    match api.patch_status(&key.name, &params, &Patch::Apply(&patch)).await {
+    // Not by server-side apply: the API server cannot merge into an object that does not fit its schema. What
+    // is wrong already, and is not touched, it lets pass.
+    let patch = json!({ "status": { "conditions": conditions } });
+    let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    match api.patch_status(&key.name, &params, &Patch::Merge(&patch)).await {
         Ok(_) => Ok(Action::await_change()),
         Err(error) if is_not_found(&error) => Ok(Action::await_change()),
         Err(error) => Err(error.into()),

@@ -89,7 +89,8 @@ impl Logging {
             LogFormat::Json => true,
         };
         if json {
-            builder.json().init()
+            // As the broker's lines are; which object is in the event's own fields.
+            builder.json().flatten_event(true).with_current_span(false).with_span_list(false).init()
         } else {
             builder.with_ansi(terminal).init()
         }

@@ -1,0 +1,119 @@
+"""The operator among many resources and over time: how fast, how large, how quiet, and who takes over."""
+
+import json
+import re
+import time
+
+import pytest
+
+from ground.shop import open_shop, topic
+from harness.waiting import until
+
+TOPICS = 1000
+TOPICS_READY_WITHIN_S = 20
+RESIDENT_BYTES_MAX = 64 * 1024 * 1024
+USER = "system:serviceaccount:millrace:"
+
+
+@pytest.fixture(scope="module")
+def shop(operator, shell):
+    with open_shop(shell, "many") as shop:
+        yield shop
+
+
+def leader(operator):
+    """The pod that holds the Lease; None between two."""
+    return operator.get("lease millrace-operator")["spec"].get("holderIdentity")
+
+
+def metrics(operator):
+    """What the operator that leads tells Prometheus."""
+    raw = f"get --raw /api/v1/namespaces/millrace/pods/{leader(operator)}:8080/proxy/metrics"
+    return operator.shell.run(f"kubectl {raw}")
+
+
+def value(text, name):
+    return float(re.search(rf"^{name} (\S+)$", text, re.M)[1])
+
+
+def manifests(first, count):
+    return "\n".join(topic(f"t-{number:04}", partitions=1) for number in range(first, first + count))
+
+
+def ready(shop):
+    """How many Topics are Ready."""
+    path = '{range .items[*]}{.status.conditions[?(@.type=="Ready")].status}{"\\n"}{end}'
+    return shop.kubectl(f"get topics -o jsonpath='{path}'").split().count("True")
+
+
+def test_a_thousand_topics(shop, operator, shell, audit):
+    """Ready within 20 s of the last one's being made, with less than 64 MiB."""
+    # kubectl takes longer to make them than the operator does to see to them: the clock starts with its last one.
+    shop.kubectl("create -f -", stdin=manifests(0, TOPICS), deadline_s=240)
+    made = time.monotonic()
+    until(lambda: f"all topics are Ready, {ready(shop)} are", lambda: ready(shop) == TOPICS, 120, interval_s=0.5)
+    took = time.monotonic() - made
+    assert len(shop.topics()) == TOPICS
+    resident = value(metrics(operator), "process_resident_memory_bytes")
+    print(f"{TOPICS} topics Ready {took:.1f} s after the last was made, {resident / 2**20:.0f} MiB resident")
+    assert took < TOPICS_READY_WITHIN_S
+    assert resident < RESIDENT_BYTES_MAX
+
+    # All of them anew, at once: an operator that starts over finds nothing to do.
+    mark = audit.mark()
+    operator.kubectl("rollout restart deployment/millrace-operator")
+    operator.kubectl("rollout status deployment/millrace-operator --timeout=60s")
+    until("the new one has looked at all of them", lambda: value(
+        metrics(operator), 'millrace_reconcile_total{kind="Topic"}') >= TOPICS, 60)  # fmt: skip
+    written = {what: count for what, count in audit.writes(mark, USER).items() if re.search(r"topics|brokerclusters", what)}
+    # The CRDs are applied, which changes nothing.
+    assert not [what for what in written if "customresourcedefinitions" not in what], written
+    assert value(metrics(operator), "process_resident_memory_bytes") < RESIDENT_BYTES_MAX
+
+
+def test_a_thousand_topics_go(shop):
+    shop.kubectl("delete topics --all --wait=false", deadline_s=150)
+    until("all topics are gone", lambda: not shop.kubectl("get topics -o name").split(), 60, interval_s=0.5)
+    assert shop.topics() == set()
+
+
+def test_a_broken_object_stops_nobody(shop, shell):
+    """Such as a resource of a later version of the definitions, after the operator was downgraded."""
+    partitions = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/partitions"
+    rules = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/x-kubernetes-validations"
+    loose = [
+        {"op": "remove", "path": rules},
+        {"op": "replace", "path": partitions, "value": {"x-kubernetes-preserve-unknown-fields": True}},
+    ]
+    shell.run("kubectl patch crd topics.millrace.dev --type json --patch-file /dev/stdin", stdin=json.dumps(loose))
+    try:
+        until("the API server takes what the definition forbade", lambda: shell.try_run(
+            f"kubectl -n {shop.name} apply -f -", stdin=topic("broken", partitions="four")).code == 0)  # fmt: skip
+    finally:
+        shell.run("kubectl apply --server-side --force-conflicts -f crds/topics.yaml")
+    condition = shop.wait_condition("topic broken", "Ready", "False", "Unreadable")
+    assert "four" in condition["message"] or "partitions" in condition["message"], condition
+    shop.apply(topic("healthy", partitions=1))
+    shop.wait_ready("topic/healthy")
+    shop.kubectl("delete topic broken healthy --timeout=30s")
+
+
+def test_another_operator_takes_over(shop, operator):
+    operator.kubectl("scale deployment/millrace-operator --replicas 2")
+    operator.kubectl("rollout status deployment/millrace-operator --timeout=60s")
+    first = leader(operator)
+    # In good order the Lease is handed over at once.
+    began = time.monotonic()
+    operator.kubectl(f"delete pod {first} --wait=false")
+    until("the Lease is handed over", lambda: leader(operator) not in (first, None), 30)
+    shop.apply(topic("after-one", partitions=1))
+    shop.wait_ready("topic/after-one")
+    handed_over_s = time.monotonic() - began
+    operator.kubectl("rollout status deployment/millrace-operator --timeout=60s")
+    second = leader(operator)
+    operator.kubectl(f"delete pod {second} --force --grace-period=0 --wait=false")
+    shop.apply(topic("after-two", partitions=1))
+    shop.wait_ready("topic/after-two", deadline_s=60)
+    assert handed_over_s < 15, handed_over_s
+    operator.kubectl("scale deployment/millrace-operator --replicas 1")
+    operator.kubectl("rollout status deployment/millrace-operator --timeout=60s")
