@@ -1,18 +1,20 @@
 #!/usr/bin/env python3
 """Millrace beside Apache Kafka on this machine: the same load, the same CPUs, in turn.
 
-Prints CPU microseconds a record in the broker (user and system, from the kernel's accounting), resident memory, the
-time from start to the first acknowledged record, and the cost of many partitions, with the ratio of the two. Absolute
-figures hold nowhere; the ratio of one run does.
+Prints CPU microseconds a record in the broker (user and system, from the kernel's accounting), throughput, end-to-end
+latency, resident memory, the time from start to the first acknowledged record, and the cost of many partitions, with
+the ratio of the two. Absolute figures hold nowhere; the ratio of one run does.
 
     tests/bench/compare.py [--pairs N] [--records N] [--partitions N] [--only millrace] [--write-readme]
 
 Wants `target/release/millrace` and, for the comparison, what `tests/setup` installs. The broker runs on CPU 0, the
-generator (`kafka-producer-perf-test` and `kafka-consumer-perf-test` of this project, for both brokers) on CPU 1.
+generator (`kafka-producer-perf-test`, `kafka-consumer-perf-test` and `millrace perf end-to-end`, this project's for
+both brokers; the last sends at times that do not depend on the answers) on CPU 1.
 """
 
 import argparse
 import datetime
+import json
 import os
 import platform
 import shutil
@@ -34,6 +36,7 @@ TICK_US = 1_000_000 / os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 BROKER_CPU, LOAD_CPU = ("0", "1") if (os.cpu_count() or 1) > 1 else ("0", "0")
 STEP = 2000
+END_TO_END_S = 20
 BEGIN, END = "<!-- figures:begin -->", "<!-- figures:end -->"
 
 # name, record bytes, share of --records, records a second, properties of the producer
@@ -143,6 +146,19 @@ def consume(broker, topic, count):
     )  # fmt: skip
 
 
+def end_to_end(broker, topic, seconds):
+    """Milliseconds from being due to being read, at 50,000 records a second: (median, 99th percentile)."""
+    done = subprocess.run(
+        ["taskset", "-c", LOAD_CPU, MILLRACE, "perf", "end-to-end", topic, "--rate", "50000", "--duration", f"{seconds}s",
+         "--warmup", "100000", "--bootstrap-server", broker.bootstrap, "--output", "json"],
+        capture_output=True, text=True, timeout=900,
+    )  # fmt: skip
+    if done.returncode:
+        raise SystemExit(f"millrace perf end-to-end failed: {done.stdout[-500:]}{done.stderr[-500:]}")
+    latencies = json.loads(done.stdout)["end_to_end"]
+    return latencies["p50_ms"], latencies["p99_ms"]
+
+
 def create(broker, topic, partitions):
     """Creates a topic, in steps that a busy disk takes within the tools' timeout."""
     where = ["--bootstrap-server", broker.bootstrap, "--topic", topic]
@@ -160,14 +176,21 @@ def measure_load(broker, records):
     produce(broker, "load", records, 1024, -1, ["acks=1"])
     for name, size, share, rate, properties in CASES:
         count = int(records * share)
-        before = broker.cpu_us()
+        before, began = broker.cpu_us(), time.monotonic()
         produce(broker, "load", count, size, rate, properties)
         figures[f"produce {name}: CPU us a record"] = (broker.cpu_us() - before) / count
+        if rate < 0:
+            figures[f"produce {name}: records/s"] = count / (time.monotonic() - began)
         total += count
     consume(broker, "load", records)
-    before = broker.cpu_us()
+    before, began = broker.cpu_us(), time.monotonic()
     consume(broker, "load", total)
     figures["consume all of it: CPU us a record"] = (broker.cpu_us() - before) / total
+    figures["consume all of it: records/s"] = total / (time.monotonic() - began)
+    create(broker, "latency", 12)
+    median, p99 = end_to_end(broker, "latency", END_TO_END_S)
+    figures["end to end at 50,000 records/s of 100 B, median, ms"] = median
+    figures["end to end at 50,000 records/s of 100 B, 99th percentile, ms"] = p99
     figures["resident after that, MiB"] = broker.resident_mib()
     return figures
 
