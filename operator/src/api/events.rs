@@ -1,6 +1,7 @@
 //! Kubernetes Events: what happened, for `kubectl describe` and `kubectl get events`. Only for changes; a
 //! state belongs into the status.
 
+use crc_fast::CrcAlgorithm;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter as Source};
@@ -57,8 +58,8 @@ impl Reporter {
         let event = Event {
             type_,
             reason: reason.to_owned(),
+            action: distinct(action, &note),
             note: Some(note),
-            action: action.to_owned(),
             secondary: None,
         };
         if let Err(error) = self.recorder.publish(&event, about).await
@@ -69,8 +70,26 @@ impl Reporter {
     }
 }
 
+/// Events that differ in nothing but their note are counted together under the first one's note, by the
+/// recorder as by Kubernetes' own: what happened later would never be told. The action, which kubectl does not
+/// show, tells them apart.
+fn distinct(action: &str, note: &str) -> String {
+    format!("{action}-{:08x}", crc_fast::checksum(CrcAlgorithm::Crc32Iscsi, note.as_bytes()))
+}
+
 impl std::fmt::Debug for Reporter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Reporter").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_note_is_the_same_event_and_another_one_another() {
+        assert_eq!(distinct("Scale", "from 1 to 2"), distinct("Scale", "from 1 to 2"));
+        assert_ne!(distinct("Scale", "from 1 to 2"), distinct("Scale", "from 2 to 0"));
     }
 }

@@ -26,6 +26,7 @@ def main():
         value_serializer=lambda value: json.dumps(value).encode(),
         acks="all",
         retries=20,
+        metadata_max_age_ms=2000,
     )
     number, sent = arguments.first, 0
     waiting = []

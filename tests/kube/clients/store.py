@@ -1,6 +1,6 @@
-"""The store group: reads log records with confluent-kafka, keeps each as a row of a SQLite database, commits after the rows.
+"""The store group: reads log records with confluent-kafka, keeps each as a row in MySQL or MariaDB, commits after the rows.
 
-    python3 /app/store.py [--topic logss] [--group store-logs] [--database /data/logs.db]
+    python3 /app/store.py [--topic logss] [--group store-logs]
     python3 /app/store.py --count                  how many rows there are, and how many different numbers
 """
 
@@ -8,23 +8,35 @@ import argparse
 import json
 import os
 import signal
-import sqlite3
 import sys
 
+import pymysql
 from confluent_kafka import Consumer, KafkaException
+
+TABLE = """
+CREATE TABLE IF NOT EXISTS log (
+    `partition` INT, `offset` BIGINT, number BIGINT, level VARCHAR(10), message TEXT, PRIMARY KEY (`partition`, `offset`)
+)
+"""
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--topic", default="logss")
     parser.add_argument("--group", default="store-logs")
-    parser.add_argument("--database", default="/data/logs.db")
     parser.add_argument("--count", action="store_true")
     arguments = parser.parse_args()
-    database = sqlite3.connect(arguments.database)
-    database.execute("CREATE TABLE IF NOT EXISTS log (partition, offset, number, level, message, PRIMARY KEY (partition, offset))")
+    setting = lambda name: os.environ[f"MYSQL_{name}"]
+    database = pymysql.connect(
+        host=setting("HOST"), port=int(setting("PORT")), database=setting("DATABASE"), user=setting("USER"),
+        password=setting("PASSWORD"),
+    )
+    with database.cursor() as cursor:
+        cursor.execute(TABLE)
     if arguments.count:
-        print(*database.execute("SELECT count(*), count(DISTINCT number) FROM log").fetchone())
+        with database.cursor() as cursor:
+            cursor.execute("SELECT count(*), count(DISTINCT number) FROM log")
+            print(*cursor.fetchone())
         return
     read(arguments, database)
 
@@ -48,8 +60,9 @@ def read(arguments, database):
         rows = [row(record) for record in records if not failed(record)]
         if rows:
             # Rows first, offsets after: what is delivered again has the same key.
-            with database:
-                database.executemany("INSERT OR IGNORE INTO log VALUES (?, ?, ?, ?, ?)", rows)
+            with database.cursor() as cursor:
+                cursor.executemany("INSERT IGNORE INTO log VALUES (%s, %s, %s, %s, %s)", rows)
+            database.commit()
             print(f"stored {len(rows)}")
             commit(consumer)
     consumer.close()

@@ -28,7 +28,8 @@ def leader(operator):
 
 def metrics(operator):
     """What the operator that leads tells Prometheus."""
-    raw = f"get --raw /api/v1/namespaces/millrace/pods/{leader(operator)}:8080/proxy/metrics"
+    pod = until("somebody leads", lambda: leader(operator))
+    raw = f"get --raw /api/v1/namespaces/millrace/pods/{pod}:8080/proxy/metrics"
     return operator.shell.run(f"kubectl {raw}")
 
 
@@ -63,8 +64,8 @@ def test_a_thousand_topics(shop, operator, shell, audit):
     mark = audit.mark()
     operator.kubectl("rollout restart deployment/millrace-operator")
     operator.kubectl("rollout status deployment/millrace-operator --timeout=60s")
-    until("the new one has looked at all of them", lambda: value(
-        metrics(operator), 'millrace_reconcile_total{kind="Topic"}') >= TOPICS, 60)  # fmt: skip
+    looked = lambda: value(metrics(operator), r'millrace_reconcile_total\{kind="Topic"\}')
+    until(lambda: f"the new one has looked at all of them, not {looked()}", lambda: looked() >= TOPICS, 60)
     written = {what: count for what, count in audit.writes(mark, USER).items() if re.search(r"topics|brokerclusters", what)}
     # The CRDs are applied, which changes nothing.
     assert not [what for what in written if "customresourcedefinitions" not in what], written

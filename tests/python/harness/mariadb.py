@@ -12,40 +12,46 @@ _PATH = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 
 
 class MariaDb:
-    """Debian's mariadb-server on loopback with one user for the tests."""
+    """Debian's mariadb-server on one address, loopback unless told, with one user for the tests.
+
+    `place` gives the command that runs another one somewhere else, such as in another network."""
 
     USER = "example"
     PASSWORD = "example"
 
-    def __init__(self, directory: Path):
+    def __init__(self, directory: Path, address="127.0.0.1", place=lambda *argv: list(argv)):
         self.directory = directory
+        self.address = address
+        self.place = place
         self.port = free_port()
         self.socket = directory / "sock"
+        # Where clients connect from.
+        self.clients = "127.0.0.1" if address == "127.0.0.1" else "%"
         self.process = None
 
     def start(self):
         data = self.directory / "data"
         self.directory.mkdir(parents=True, exist_ok=True)
-        # The server refuses to run as root unless it is told to; this one is reachable from loopback only.
+        # The server refuses to run as root unless it is told to; this one is reachable from the machine only.
         user = getpass.getuser()
         install = ["mariadb-install-db", "--no-defaults", f"--datadir={data}", f"--user={user}", "--skip-test-db"]
         install += ["--auth-root-authentication-method=normal", "--skip-name-resolve"]
         with open(self.directory / "install.log", "wb") as log:
             subprocess.run(install, check=True, timeout=120, stdout=log, stderr=log, env=_PATH)
         argv = ["mariadbd", "--no-defaults", f"--datadir={data}", f"--user={user}", f"--socket={self.socket}"]
-        argv += [f"--port={self.port}", "--bind-address=127.0.0.1", f"--pid-file={self.directory / 'pid'}"]
+        argv += [f"--port={self.port}", "--bind-address={self.address}", f"--pid-file={self.directory / 'pid'}"]
         argv += ["--skip-name-resolve", "--innodb-buffer-pool-size=32M", "--innodb-log-file-size=16M"]
-        self.process = Process(argv, self.directory / "mariadb.log", env=_PATH)
+        self.process = Process(self.place(*argv), self.directory / "mariadb.log", env=_PATH)
         until(lambda: f"MariaDB serves\n{self.process.log_tail()}", self._answers, 60)
-        self.query(f"CREATE USER {self.USER}@'127.0.0.1' IDENTIFIED BY '{self.PASSWORD}'")
+        self.query(f"CREATE USER {self.USER}@'{self.clients}' IDENTIFIED BY '{self.PASSWORD}'")
         return self
 
     def new_database(self, name):
         """Creates an empty database; returns the environment that the example project finds it by."""
         self.query(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
-        self.query(f"GRANT ALL ON {name}.* TO {self.USER}@'127.0.0.1'")
+        self.query(f"GRANT ALL ON {name}.* TO {self.USER}@'{self.clients}'")
         return {
-            "MYSQL_HOST": "127.0.0.1",
+            "MYSQL_HOST": self.address,
             "MYSQL_PORT": str(self.port),
             "MYSQL_DATABASE": name,
             "MYSQL_USER": self.USER,

@@ -49,7 +49,8 @@ def targets(shell, labels, port):
     is built without the means to ask Kubernetes itself)."""
     selector = ",".join(f"{name}={value}" for name, value in labels.items())
     found = []
-    for pod in json.loads(shell.run(f"kubectl get pods --all-namespaces --selector {selector} -o json"))["items"]:
+    listed = json.loads(shell.run(f"kubectl get pods --all-namespaces --selector {selector} -o json"))["items"]
+    for pod in (pod for pod in listed if "podIP" in pod["status"]):
         ports = [one for container in pod["spec"]["containers"] for one in container.get("ports", [])]
         number = next(one["containerPort"] for one in ports if one["name"] == port)
         place = {"namespace": pod["metadata"]["namespace"], "pod": pod["metadata"]["name"]}
