@@ -33,12 +33,12 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{/* What the operator does in the namespaces that it looks after. */}}
 {{- define "millrace.rules" -}}
 - apiGroups: [millrace.dev]
-  resources: [brokerclusters, topics, consumergroups]
+  resources: [brokerclusters]
   verbs: [get, list, watch]
-# Finalizers.
+# Finalizers are patched.
 - apiGroups: [millrace.dev]
   resources: [topics, consumergroups]
-  verbs: [patch]
+  verbs: [list, watch, patch]
 - apiGroups: [millrace.dev]
   resources: [brokerclusters/status, topics/status, consumergroups/status]
   verbs: [patch]

@@ -31,6 +31,6 @@ def test_the_quick_start_letter_by_letter(shell):
         shell.try_run("helm uninstall millrace --namespace millrace --wait; kubectl delete namespace millrace --timeout=60s", deadline_s=150)
     assert ended.code == 0, str(ended)
     mine = Namespace(shell, "default")
-    mine.wait_for("pods", "are gone", lambda pods: not pods["items"])
+    mine.wait_for("pods", "are gone", lambda pods: not pods or not pods["items"])
     assert [claim["metadata"]["name"] for claim in mine.get("pvc")["items"]] == ["data-main-broker-0"]
     mine.kubectl("delete pvc data-main-broker-0 --timeout=30s")
