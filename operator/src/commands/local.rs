@@ -1,5 +1,6 @@
 //! `millrace-operator local -f manifests/ --bootstrap-server HOST`: the same manifests without Kubernetes.
 
+use std::convert::Infallible;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -8,6 +9,7 @@ use std::time::Duration;
 
 use clap::Args;
 use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::check::print_findings;
 use crate::check::Checker;
@@ -67,14 +69,30 @@ pub(super) async fn run(args: LocalArgs) -> anyhow::Result<ExitCode> {
     Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Passes until Ctrl-C. A failure is told and tried again; so are manifests that became invalid.
+/// Passes until Ctrl-C or SIGTERM, which also end one that is under way: what it has not done, the next will.
 async fn watch(
+    args: &LocalArgs,
+    checker: &Checker,
+    set: ResourceSet,
+    link: &Link,
+    mode: Mode,
+) -> anyhow::Result<ExitCode> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    tokio::select! {
+        failed = keep_passing(args, checker, set, link, mode) => failed.map(|never| match never {}),
+        _ = interrupt.recv() => Ok(ExitCode::SUCCESS),
+        _ = terminate.recv() => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// A failure is told and tried again; so are manifests that became invalid.
+async fn keep_passing(
     args: &LocalArgs,
     checker: &Checker,
     mut set: ResourceSet,
     link: &Link,
     mode: Mode,
-) -> anyhow::Result<ExitCode> {
+) -> anyhow::Result<Infallible> {
     let mut shown = Vec::new();
     loop {
         match pass(link, &set, mode).await {
@@ -90,10 +108,7 @@ async fn watch(
             }
             Err(error) => eprintln!("{}", explained(&error)),
         }
-        tokio::select! {
-            () = tokio::time::sleep(Duration::from_secs(args.interval)) => {}
-            _ = tokio::signal::ctrl_c() => return Ok(ExitCode::SUCCESS),
-        }
+        tokio::time::sleep(Duration::from_secs(args.interval)).await;
         match load(checker, &args.filename) {
             Ok(Ok(read)) => set = read,
             Ok(Err(findings)) => print_findings(&findings)?,
