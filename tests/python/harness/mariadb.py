@@ -39,7 +39,7 @@ class MariaDb:
         with open(self.directory / "install.log", "wb") as log:
             subprocess.run(install, check=True, timeout=120, stdout=log, stderr=log, env=_PATH)
         argv = ["mariadbd", "--no-defaults", f"--datadir={data}", f"--user={user}", f"--socket={self.socket}"]
-        argv += [f"--port={self.port}", "--bind-address={self.address}", f"--pid-file={self.directory / 'pid'}"]
+        argv += [f"--port={self.port}", f"--bind-address={self.address}", f"--pid-file={self.directory / 'pid'}"]
         argv += ["--skip-name-resolve", "--innodb-buffer-pool-size=32M", "--innodb-log-file-size=16M"]
         self.process = Process(self.place(*argv), self.directory / "mariadb.log", env=_PATH)
         until(lambda: f"MariaDB serves\n{self.process.log_tail()}", self._answers, 60)
