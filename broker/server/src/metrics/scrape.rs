@@ -43,7 +43,11 @@ fn build_info(to: &mut Exposition) {
 /// What this process holds at the moment.
 fn broker(to: &mut Exposition, services: &Services) {
     to.single("millrace_connections", "Connections of clients.", services.connections.open());
-    to.single("millrace_request_bytes", "Bytes of requests in memory.", services.budget.in_use_bytes());
+    to.single(
+        "millrace_request_bytes",
+        "Bytes of requests, and of large answers to them, in memory.",
+        services.budget.in_use_bytes(),
+    );
     to.single("millrace_parked_fetches", "Fetches that wait for records.", services.partitions.parked());
     to.single("millrace_fetch_sessions", "Incremental fetch sessions.", services.fetch_sessions.open());
     to.single(

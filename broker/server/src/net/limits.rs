@@ -39,7 +39,7 @@ impl ByteBudget {
         Arc::clone(&self.semaphore).try_acquire_many_owned(bytes).ok()
     }
 
-    /// Bytes of requests in memory now.
+    /// Bytes of requests, and of large answers to them, in memory now.
     pub(crate) fn in_use_bytes(&self) -> usize {
         self.total_bytes - self.semaphore.available_permits().min(self.total_bytes)
     }
