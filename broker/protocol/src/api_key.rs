@@ -37,6 +37,7 @@ macro_rules! every_api {
             DeleteGroups = 42, delete_groups::DeleteGroupsRequest;
             IncrementalAlterConfigs = 44, incremental_alter_configs::IncrementalAlterConfigsRequest;
             OffsetDelete = 47, offset_delete::OffsetDeleteRequest;
+            DescribeQuorum = 55, describe_quorum::DescribeQuorumRequest;
             DescribeCluster = 60, describe_cluster::DescribeClusterRequest;
             DescribeProducers = 61, describe_producers::DescribeProducersRequest;
             GetTelemetrySubscriptions = 71, get_telemetry_subscriptions::GetTelemetrySubscriptionsRequest;

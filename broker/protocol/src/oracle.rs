@@ -36,9 +36,10 @@ const UNSTABLE: [(&str, i16); 3] =
 
 /// Fields that are null here in versions without them, and empty there (and in Kafka): message, and the
 /// versions with the field. Null tells a caller more, and no byte depends on it.
-const NULL_WHERE_ABSENT: [(&str, VersionRange); 3] = [
+const NULL_WHERE_ABSENT: [(&str, VersionRange); 4] = [
     ("CreateTopicsResponse", VersionRange { first: 5, last: 7 }),
     ("DescribeConfigsResponse", VersionRange { first: 3, last: 4 }),
+    ("DescribeQuorumResponse", VersionRange { first: 2, last: 2 }),
     ("FindCoordinatorResponse", VersionRange { first: 1, last: 3 }),
 ];
 

@@ -67,6 +67,7 @@ fn route(services: &Arc<Services>, context: RequestContext, body: Reader) -> Res
         ApiKey::Metadata => later!(s, context, body, |s, c, r| h::metadata::handle(&s.metadata, &s.quorum, &s.config, c, r)),
         ApiKey::DescribeTopicPartitions => now(s, context, body, |s, c, r| h::describe_topic_partitions::handle(&s.metadata, &s.config, c, r)),
         ApiKey::DescribeCluster => now(s, context, body, |s, c, r| h::describe_cluster::handle(&s.metadata, c, r)),
+        ApiKey::DescribeQuorum => now(s, context, body, |s, c, r| h::describe_quorum::handle(&s.metadata, c, r)),
         ApiKey::CreateTopics => later!(s, context, body, |s, c, r| h::create_topics::handle(&s.quorum, &s.config, c, r)),
         ApiKey::DeleteTopics => later!(s, context, body, |s, c, r| h::delete_topics::handle(&s.quorum, &s.config, c, r)),
         ApiKey::CreatePartitions => later!(s, context, body, |s, c, r| h::create_partitions::handle(&s.quorum, c, r)),

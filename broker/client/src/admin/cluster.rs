@@ -4,15 +4,21 @@ use std::sync::Arc;
 
 use millrace_protocol::messages::describe_cluster::DescribeClusterRequest;
 use millrace_protocol::messages::describe_log_dirs::{DescribeLogDirsRequest, DescribeLogDirsResult};
+use millrace_protocol::messages::describe_quorum::{
+    self, DescribeQuorumPartition, DescribeQuorumRequest, DescribeQuorumTopic, QuorumPartition,
+};
 use millrace_protocol::{ApiKey, ErrorCode};
 
 use super::Admin;
-use super::types::{ClusterDescription, Each, LogDir, LogDirReplica};
+use super::types::{ClusterDescription, Each, LogDir, LogDirReplica, QuorumDescription, QuorumReplica};
 use crate::client::Target;
 use crate::cluster::{BrokerNode, TopicScope};
 use crate::error::ClientError;
 use crate::net::ApiVersionTable;
 use crate::topic_partition::TopicPartition;
+
+/// The topic whose records are the cluster's metadata.
+const CLUSTER_METADATA: &str = "__cluster_metadata";
 
 impl Admin {
     /// The cluster's id, controller and brokers.
@@ -55,6 +61,34 @@ impl Admin {
         })
     }
 
+    /// Who votes on the cluster's metadata, and the ids of their data directories (KIP-595, KIP-853).
+    ///
+    /// # Errors
+    /// What reaching a broker meets; `UNSUPPORTED_VERSION` from brokers that do not tell.
+    pub async fn describe_quorum(&self) -> Result<QuorumDescription, ClientError> {
+        let topic = DescribeQuorumTopic {
+            topic_name: CLUSTER_METADATA.to_owned(),
+            partitions: vec![DescribeQuorumPartition { partition_index: 0 }],
+        };
+        let request = DescribeQuorumRequest { topics: vec![topic] };
+        let response = self.ask(Target::Any, |_| request.clone(), |response| response.error_code).await?;
+        let api = ApiKey::DescribeQuorum;
+        super::checked((), api, response.error_code, response.error_message, CLUSTER_METADATA)?;
+        let partitions = response.topics.into_iter().flat_map(|topic| topic.partitions);
+        let partition = partitions.into_iter().next().unwrap_or_else(|| QuorumPartition {
+            error_code: ErrorCode::UNKNOWN_SERVER_ERROR,
+            ..QuorumPartition::default()
+        });
+        super::checked((), api, partition.error_code, partition.error_message, CLUSTER_METADATA)?;
+        Ok(QuorumDescription {
+            leader: Some(partition.leader_id).filter(|id| *id >= 0),
+            leader_epoch: partition.leader_epoch,
+            high_watermark: partition.high_watermark,
+            voters: partition.current_voters.into_iter().map(quorum_replica).collect(),
+            observers: partition.observers.into_iter().map(quorum_replica).collect(),
+        })
+    }
+
     /// The log directories of brokers; an empty list means all brokers.
     ///
     /// # Errors
@@ -92,6 +126,14 @@ impl Admin {
             results.push((broker.clone(), self.client.api_versions(Target::Broker(broker.id)).await));
         }
         Ok(results)
+    }
+}
+
+fn quorum_replica(replica: describe_quorum::QuorumReplica) -> QuorumReplica {
+    QuorumReplica {
+        id: replica.replica_id,
+        directory_id: Some(replica.replica_directory_id).filter(|id| !id.is_zero()),
+        log_end_offset: replica.log_end_offset,
     }
 }
 

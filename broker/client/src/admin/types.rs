@@ -351,6 +351,33 @@ pub struct ClusterDescription {
     pub brokers: Vec<BrokerNode>,
 }
 
+/// The quorum that orders the cluster's metadata (KIP-595).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuorumDescription {
+    /// The leader's id, when there is one.
+    pub leader: Option<i32>,
+    /// Its epoch.
+    pub leader_epoch: i32,
+    /// Offset up to which records are committed.
+    pub high_watermark: i64,
+    /// Nodes whose votes count.
+    pub voters: Vec<QuorumReplica>,
+    /// Nodes that only read.
+    pub observers: Vec<QuorumReplica>,
+}
+
+/// A node with a copy of the metadata.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuorumReplica {
+    /// The node's id.
+    pub id: i32,
+    /// Id of its data directory, drawn when the directory was first used; `None` from nodes that do not tell
+    /// (KIP-853). With the node's id it says whether a node still has what it had.
+    pub directory_id: Option<Uuid>,
+    /// Offset that its next record will get; -1 when unknown.
+    pub log_end_offset: i64,
+}
+
 /// A directory with logs on one broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogDir {

@@ -22,6 +22,7 @@ use tokio::sync::{Mutex, watch};
 use tracing::{debug, warn};
 
 pub(crate) use self::follow::Follower;
+pub(crate) use self::store::QUORUM_EPOCH;
 use self::store::Store;
 use crate::clock::now_ms;
 
@@ -72,6 +73,11 @@ impl MetadataView {
     /// The image as it is now. Cheap; keep it for the length of one request.
     pub(crate) fn load(&self) -> Arc<ClusterImage> {
         self.image.load_full()
+    }
+
+    /// Offset that the next metadata record will get; everything before it is committed.
+    pub(crate) fn end_offset(&self) -> i64 {
+        *self.offset.borrow()
     }
 
     /// Changes with each image.

@@ -17,7 +17,7 @@ use millrace_protocol::records::{BatchBuilder, BatchOptions, Batches};
 use super::QuorumError;
 
 /// Alone, this broker has led the metadata since its first start: there was never another epoch.
-pub(super) const QUORUM_EPOCH: i32 = 1;
+pub(crate) const QUORUM_EPOCH: i32 = 1;
 /// Read at once when the log is replayed.
 const READ_BYTES: usize = 4 * 1024 * 1024;
 /// Largest batch of records that the log may hold, decompressed.

@@ -73,6 +73,14 @@ fn ask_everything(connection: &mut Connection, topic_id: millrace_protocol::Uuid
     ask_all(connection, |_| m::get_telemetry_subscriptions::GetTelemetrySubscriptionsRequest::default());
     ask_all(connection, |_| m::push_telemetry::PushTelemetryRequest::default());
     ask_all(connection, |_| m::list_config_resources::ListConfigResourcesRequest::default());
+    for topic in ["__cluster_metadata", TOPIC] {
+        ask_all(connection, |_| m::describe_quorum::DescribeQuorumRequest {
+            topics: vec![m::describe_quorum::DescribeQuorumTopic {
+                topic_name: topic.to_owned(),
+                partitions: vec![m::describe_quorum::DescribeQuorumPartition { partition_index: 0 }],
+            }],
+        });
+    }
     ask_all(connection, |_| m::describe_topic_partitions::DescribeTopicPartitionsRequest::default());
     ask_all(connection, |version| m::describe_cluster::DescribeClusterRequest {
         include_cluster_authorized_operations: true,

@@ -21,6 +21,7 @@ mod groups;
 mod idempotence;
 mod produces;
 mod protocol;
+mod quorum;
 mod rebalances;
 mod topics;
 
@@ -45,6 +46,7 @@ fn cases() -> impl Iterator<Item = &'static Case> {
         groups::CASES,
         rebalances::CASES,
         configs::CASES,
+        quorum::CASES,
     ];
     tables.into_iter().flatten()
 }
