@@ -288,6 +288,10 @@ pub struct BrokerStatus {
     pub ready: bool,
     /// Whether it is part of the Kafka cluster, as the cluster itself says.
     pub registered: bool,
+    /// The id of its data directory. With the node id it is the broker's identity: a broker that comes back with
+    /// another one has lost what it had.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub directory_id: Option<String>,
     /// The node that it runs on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::jiff::Timestamp;
-use kube::api::{DynamicObject, Patch, PatchParams};
+use kube::api::{DynamicObject, Patch};
 use kube::core::ApiResource;
 use kube::core::error_boundary::InvalidObject;
 use kube::runtime::controller::Action;
@@ -13,9 +13,10 @@ use kube::{Api, Resource};
 use serde_json::json;
 
 use crate::api::error::{ReconcileError, is_not_found};
+use crate::api::finalizer;
 use crate::conditions::{READY, Verdict, merged, seconds};
 use crate::context::Context;
-use crate::names::{FIELD_MANAGER, FINALIZER, ObjectKey};
+use crate::names::{FINALIZER, ObjectKey};
 
 /// Says so in the status; lets go of one that is being deleted.
 ///
@@ -50,8 +51,7 @@ where
     // Not by server-side apply: the API server cannot merge into an object that does not fit its schema. What
     // is wrong already, and is not touched, it lets pass.
     let patch = json!({ "status": { "conditions": conditions } });
-    let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-    match api.patch_status(&key.name, &params, &Patch::Merge(&patch)).await {
+    match api.patch_status(&key.name, &finalizer::params(), &Patch::Merge(&patch)).await {
         Ok(_) => Ok(Action::await_change()),
         Err(error) if is_not_found(&error) => Ok(Action::await_change()),
         Err(error) => Err(error.into()),
@@ -63,13 +63,9 @@ async fn let_go(
     key: &ObjectKey,
     invalid: &InvalidObject,
 ) -> Result<Action, ReconcileError> {
-    let held = invalid.metadata.finalizers.clone().unwrap_or_default();
-    let kept: Vec<String> = held.into_iter().filter(|one| one != FINALIZER).collect();
-    let patch = json!({
-        "metadata": { "resourceVersion": invalid.metadata.resource_version, "finalizers": kept },
-    });
+    let patch = finalizer::patch(&invalid.metadata, false);
     tracing::info!(object = %key, at = seconds(Timestamp::now()), "an unreadable resource goes");
-    match api.patch(&key.name, &PatchParams::default(), &Patch::Merge(&patch)).await {
+    match api.patch(&key.name, &finalizer::params(), &patch).await {
         Ok(_) => Ok(Action::await_change()),
         Err(error) if is_not_found(&error) => Ok(Action::await_change()),
         Err(error) => Err(error.into()),

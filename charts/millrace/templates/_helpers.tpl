@@ -42,6 +42,10 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 - apiGroups: [millrace.dev]
   resources: [brokerclusters/status, topics/status, consumergroups/status]
   verbs: [patch]
+# To be a child that its cluster waits for, where owner references are checked (OpenShift, for one).
+- apiGroups: [millrace.dev]
+  resources: [brokerclusters/finalizers]
+  verbs: [update]
 # A cluster's children, by server-side apply.
 - apiGroups: [""]
   resources: [configmaps, serviceaccounts]

@@ -54,6 +54,18 @@ pub fn is_not_found(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 404)
 }
 
+/// What is not there, or whose kind is not there, is `None`.
+///
+/// # Errors
+/// What else the API says.
+pub fn unless_gone<T>(result: Result<T, kube::Error>) -> Result<Option<T>, kube::Error> {
+    match result {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if is_not_found(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// The API says that the operator may not.
 #[must_use]
 pub fn is_forbidden(error: &kube::Error) -> bool {

@@ -4,16 +4,36 @@
 use std::fmt::Debug;
 
 use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Patch, PatchParams};
+use kube::core::PartialObjectMeta;
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::error::unless_gone;
 use crate::names::{FIELD_MANAGER, FINALIZER};
+
+/// How often somebody may have written in between.
+const ATTEMPTS_MAX: usize = 5;
 
 /// The resource carries the operator's finalizer.
 pub fn is_held<K: ResourceExt>(object: &K) -> bool {
     object.finalizers().iter().any(|one| one == FINALIZER)
+}
+
+/// The patch that puts the finalizer on or takes it off, unless the resource is another one by now.
+pub fn patch(metadata: &ObjectMeta, hold: bool) -> Patch<Value> {
+    let others = metadata.finalizers.iter().flatten().map(String::as_str).filter(|one| *one != FINALIZER);
+    let finalizers: Vec<&str> = others.chain(hold.then_some(FINALIZER)).collect();
+    Patch::Merge(json!({
+        "metadata": { "resourceVersion": metadata.resource_version, "finalizers": finalizers },
+    }))
+}
+
+/// Who patches.
+pub fn params() -> PatchParams {
+    PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() }
 }
 
 /// Puts the finalizer on, or takes it off. Gives the resource as it is then; `None` when it is gone.
@@ -24,19 +44,30 @@ pub async fn set<K>(client: &Client, object: &K, hold: bool) -> Result<Option<K>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug,
 {
-    let mut finalizers: Vec<&str> =
-        object.finalizers().iter().map(String::as_str).filter(|one| *one != FINALIZER).collect();
-    if hold {
-        finalizers.push(FINALIZER);
-    }
-    let patch = json!({
-        "metadata": { "resourceVersion": object.resource_version(), "finalizers": finalizers },
-    });
     let api: Api<K> = Api::namespaced(client.clone(), &object.namespace().unwrap_or_default());
-    let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-    match api.patch(&object.name_any(), &params, &Patch::Merge(&patch)).await {
-        Ok(object) => Ok(Some(object)),
-        Err(error) if super::error::is_not_found(&error) => Ok(None),
-        Err(error) => Err(error),
+    unless_gone(api.patch(&object.name_any(), &params(), &patch(object.meta(), hold)).await)
+}
+
+/// Takes the finalizer off, whoever else writes meanwhile.
+///
+/// # Errors
+/// What the API says; that the resource is gone is fine.
+pub async fn take_off<K>(client: &Client, object: &PartialObjectMeta<K>) -> Result<(), kube::Error>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug,
+{
+    let api: Api<K> = Api::namespaced(client.clone(), &object.namespace().unwrap_or_default());
+    let name = object.name_any();
+    let mut newest = object.metadata.clone();
+    for attempt in 1.. {
+        match unless_gone(api.patch_metadata(&name, &params(), &patch(&newest, false)).await) {
+            Err(kube::Error::Api(status)) if status.code == 409 && attempt < ATTEMPTS_MAX => {}
+            done => return done.map(drop),
+        }
+        match unless_gone(api.get_metadata(&name).await)? {
+            Some(found) => newest = found.metadata,
+            None => break,
+        }
     }
+    Ok(())
 }

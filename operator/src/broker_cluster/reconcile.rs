@@ -22,7 +22,7 @@ use super::build::{
 use super::observe::{ClusterChildren, observe};
 use super::plan::roll::{ClusterState, Step, next};
 use super::plan::storage;
-use super::status::{Ingredients, observed, storage_verdict, with_verdicts};
+use super::status::{Ingredients, observed, replaced, storage_verdict, with_verdicts};
 use super::validate::validate;
 use super::{live, names};
 use crate::api::apply::{apply, delete};
@@ -314,13 +314,7 @@ impl<'a> Pass<'a> {
     async fn tell(&self, status: &BrokerClusterStatus) {
         let about = self.reference();
         let reporter = &self.context.reporter;
-        if let (Some(before), Some(after)) = (&self.before.cluster_id, &status.cluster_id)
-            && before != after
-        {
-            let note = format!(
-                "the brokers' data is not what it was: cluster id {before} is now {after}; topics are made again, \
-                 empty"
-            );
+        for note in replaced(&self.before, status) {
             reporter.warning(&about, "DataReplaced", "Observe", note).await;
         }
         let was = find(&self.before.conditions, READY).map(|ready| ready.reason.as_str());

@@ -41,7 +41,7 @@ pub struct Ingredients<'a> {
 pub fn observed(before: &BrokerClusterStatus, from: &Ingredients<'_>, now: Timestamp) -> BrokerClusterStatus {
     let cluster = from.cluster;
     let brokers: Vec<BrokerStatus> =
-        (0..cluster.replicas).map(|broker| broker_status(from, broker)).collect();
+        (0..cluster.replicas).map(|broker| broker_status(before, from, broker)).collect();
     let serving = brokers.iter().filter(|broker| broker.ready).count();
     let mut verdicts = vec![ready(from, &brokers), progressing(from, &brokers)];
     verdicts.extend(from.storage.clone());
@@ -90,17 +90,45 @@ pub fn storage_verdict(growing: &[String], refused: Option<&str>) -> Verdict {
     Verdict::no(STORAGE_RESIZED, "Growing", format!("growing: {}", growing.join(", ")))
 }
 
-fn broker_status(from: &Ingredients<'_>, broker: i32) -> BrokerStatus {
+fn broker_status(before: &BrokerClusterStatus, from: &Ingredients<'_>, broker: i32) -> BrokerStatus {
     let found = from.pods.iter().find(|pod| pod.state.broker == broker);
     let registered = from.seen.is_some_and(|seen| seen.brokers.iter().any(|one| one.id == broker));
+    let directory = from.seen.and_then(|seen| seen.directories.get(&broker)).map(ToString::to_string);
     BrokerStatus {
         id: broker,
         pod: pod(&from.cluster.key.name, broker),
         ready: found.is_some_and(|pod| pod.state.ready && !pod.state.terminating),
         registered,
+        directory_id: directory.or_else(|| known_directory(before, broker)),
         node: found.and_then(|pod| pod.node.clone()),
         message: found.and_then(|pod| pod.problem.clone()),
     }
+}
+
+/// What a broker was known by: it stays known by that while it does not answer.
+fn known_directory(before: &BrokerClusterStatus, broker: i32) -> Option<String> {
+    before.brokers.iter().find(|one| one.id == broker)?.directory_id.clone()
+}
+
+/// What to tell of brokers that lost what they had: all of them, when the cluster itself is another one.
+#[must_use]
+pub fn replaced(before: &BrokerClusterStatus, after: &BrokerClusterStatus) -> Vec<String> {
+    if let (Some(was), Some(is)) = (&before.cluster_id, &after.cluster_id)
+        && was != is
+    {
+        return vec![format!(
+            "the brokers' data is not what it was: cluster id {was} is now {is}; topics are made again, empty"
+        )];
+    }
+    let notes = after.brokers.iter().filter_map(|now| {
+        let (was, is) = (known_directory(before, now.id)?, now.directory_id.as_ref()?);
+        let note = format!(
+            "broker {} came back with an empty disk: data directory {was} is now {is}; what only it had is lost",
+            now.id
+        );
+        (was != *is).then_some(note)
+    });
+    notes.collect()
 }
 
 fn listener_status(from: &Ingredients<'_>, name: &str) -> ListenerStatus {

@@ -1,6 +1,7 @@
 //! The command line of the operator.
 
 mod check;
+mod clean_up;
 mod crds;
 mod delete;
 mod local;
@@ -34,6 +35,8 @@ enum Command {
     Crds,
     /// Delete resources by their labels, and wait until the operator has seen them off
     Delete(delete::DeleteArgs),
+    /// Take finalizers and Lease away after the operator
+    CleanUp(clean_up::CleanUpArgs),
 }
 
 /// How to log.
@@ -69,6 +72,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Check(args) => check::run(&args),
         Command::Crds => crds::run(),
         Command::Delete(args) => on_runtime(delete::run(args)),
+        Command::CleanUp(args) => on_runtime(clean_up::run(args)),
     }
 }
 

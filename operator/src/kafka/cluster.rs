@@ -1,9 +1,12 @@
 //! The cluster as its brokers know it: who is in it, and the settings made for all brokers.
 
+use std::collections::BTreeMap;
+
 use millrace_client::{
     Admin, AlterConfigOp, BrokerNode, ClientError, ConfigResource, ConfigSource, DescribeConfigsOptions,
     ResourceKind, TopicScope,
 };
+use millrace_protocol::Uuid;
 
 use super::settings::{Settings, made_at};
 use super::topics::only;
@@ -17,6 +20,8 @@ pub struct ClusterObservation {
     pub controller: Option<i32>,
     /// The brokers, by id.
     pub brokers: Vec<BrokerNode>,
+    /// Ids of their data directories, by broker, of those that tell.
+    pub directories: BTreeMap<i32, Uuid>,
 }
 
 /// A partition's replicas, for deciding whether a broker may be restarted.
@@ -38,7 +43,26 @@ pub async fn observe(admin: &Admin) -> Result<ClusterObservation, ClientError> {
     let described = admin.describe_cluster().await?;
     let mut brokers = described.brokers;
     brokers.sort_by_key(|broker| broker.id);
-    Ok(ClusterObservation { id: described.cluster_id, controller: described.controller, brokers })
+    let directories = directories(admin).await?;
+    Ok(ClusterObservation {
+        id: described.cluster_id,
+        controller: described.controller,
+        brokers,
+        directories,
+    })
+}
+
+/// Empty where the brokers do not tell: Kafka's before 3.9, and whoever keeps its quorum to itself.
+async fn directories(admin: &Admin) -> Result<BTreeMap<i32, Uuid>, ClientError> {
+    match admin.describe_quorum().await {
+        Ok(quorum) => {
+            let replicas = quorum.voters.into_iter().chain(quorum.observers);
+            Ok(replicas.filter_map(|replica| Some((replica.id, replica.directory_id?))).collect())
+        }
+        Err(ClientError::Unsupported { .. }) => Ok(BTreeMap::new()),
+        Err(error) if error.code().is_some() => Ok(BTreeMap::new()),
+        Err(error) => Err(error),
+    }
 }
 
 /// The settings made for all brokers at run time.

@@ -31,6 +31,10 @@ def pod_uid(shop):
     return shop.get("pod main-broker-0")["metadata"]["uid"]
 
 
+def directory(shop):
+    return shop.get("brokercluster main")["status"]["brokers"][0]["directoryId"]
+
+
 def test_pods_are_as_little_privileged_as_they_can_be(shop):
     spec = shop.get("pod main-broker-0")["spec"]
     container = spec["containers"][0]
@@ -103,7 +107,7 @@ def test_clients_outside_come_in_by_a_node_port(shop, inside, python):
 def test_a_killed_broker_comes_back_with_its_volume_and_loses_nothing(shop, python):
     shop.apply(topic("kept", partitions=2))
     shop.wait_ready("topic/kept")
-    identity = shop.get("topic kept")["status"]["topicId"]
+    identity, disk = shop.get("topic kept")["status"]["topicId"], directory(shop)
     sender = python("produce", shop.bootstrap, "--topic", "kept", "--count", "600", "--rate", "60")
     until(sender.log_tail, lambda: "sent 100" in sender.log_tail(), 60)
     for kill in ["--force --grace-period=0", ""]:
@@ -116,7 +120,22 @@ def test_a_killed_broker_comes_back_with_its_volume_and_loses_nothing(shop, pyth
     seen = {int(number) for number in re.findall(r'"number": (\d+)', numbers)}
     assert seen == set(range(600)), "what was acknowledged is there"
     assert shop.get("topic kept")["status"]["topicId"] == identity
+    assert directory(shop) == disk
     shop.wait_ready("topic/kept")
+
+
+def test_a_broker_with_an_empty_disk_is_another_one_and_gets_its_topics_again(shop):
+    shop.apply(topic("kept", partitions=2))
+    shop.wait_ready("topic/kept")
+    known, old_topic, broker = directory(shop), shop.get("topic kept")["status"]["topicId"], pod_uid(shop)
+    shop.kubectl("delete pvc data-main-broker-0 --wait=false")
+    shop.kubectl("delete pod main-broker-0 --force --grace-period=0")
+    until("another pod", lambda: (shop.get("pod main-broker-0") or {"metadata": {"uid": broker}})["metadata"]["uid"] != broker)
+    shop.wait_for("brokercluster main", "knows the new directory", lambda one: one["status"]["brokers"][0].get("directoryId") not in (known, None), 120)
+    shop.wait_for("topic kept", "was made again", lambda one: one["status"]["topicId"] != old_topic, 60)
+    shop.wait_ready("brokercluster/main", "topic/kept", deadline_s=90)
+    assert shop.partitions("kept") == 2
+    assert "DataReplaced" in [reason for reason, _ in shop.events("main")]
 
 
 def test_a_cluster_goes_before_its_topics_and_comes_back_with_its_data(operator, shell, namespace):

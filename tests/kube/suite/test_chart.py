@@ -7,6 +7,7 @@ import pytest
 from conftest import IMAGE_VALUES
 from ground.chart import notes
 from ground.shell import Namespace
+from ground.shop import group, topic
 from harness.waiting import until
 
 NAMESPACE = "chart"
@@ -45,9 +46,9 @@ def follow_notes(shell):
 
 
 def assert_nothing_left(release):
-    """Of the release, but for the Lease, which a next one finds, and volumes, which stay unless asked otherwise."""
+    """Of the release, but for volumes, which stay unless asked otherwise."""
     release.wait_for("pods", "are gone", lambda pods: not (pods and pods["items"]))
-    kinds = "all,configmaps,serviceaccounts,roles,rolebindings,poddisruptionbudgets,networkpolicies,millrace"
+    kinds = "all,configmaps,serviceaccounts,roles,rolebindings,poddisruptionbudgets,networkpolicies,jobs,leases,millrace"
     kept = {"configmap/kube-root-ca.crt", "serviceaccount/default"}
     left = lambda: set(release.kubectl(f"get {kinds} -o name --ignore-not-found").split()) - kept
     until(lambda: f"nothing is left: {left()}", lambda: not left(), 30, 0.5)
@@ -81,6 +82,24 @@ def test_the_operator_alone_then_the_notes_letter_by_letter(shell, release):
     assert re.search(r"brokercluster.millrace.dev/main .*True", listed), listed
     release.kubectl("delete brokercluster main --timeout=60s")
     shell.run(f"helm uninstall millrace --namespace {NAMESPACE} --wait --timeout 60s")
+    assert_nothing_left(release)
+
+
+def test_topics_outside_of_the_release_do_not_wait_for_an_operator_that_is_gone(shell, release):
+    """Nor does uninstalling wait for one that does not work: a topic of the release goes, and stays in the cluster."""
+    values = f"{IMAGE_VALUES} --set cluster.enabled=true --set topics.ours.partitions=1 --set uninstall.timeoutSeconds=2"
+    shell.run(f"helm install millrace charts/millrace --namespace {NAMESPACE} --create-namespace {values}")
+    release.wait_ready("brokercluster/main", "topic/ours")
+    release.apply(topic("theirs", partitions=1))
+    release.apply(group("readers", topics=["theirs"], deletionPolicy="Delete"))
+    release.wait_ready("topic/theirs", "consumergroup/readers")
+    release.kubectl("scale deployment millrace-operator --replicas=0")
+    release.wait_for("pods", "the operator is gone", lambda pods: len(pods["items"]) == 1)
+    shell.run(f"helm uninstall millrace --namespace {NAMESPACE} --wait --timeout 60s")
+    assert release.get("topic ours") is None
+    for kept in ["topic theirs", "consumergroup readers"]:
+        assert not release.get(kept)["metadata"].get("finalizers"), kept
+        release.kubectl(f"delete {kept} --timeout=10s")
     assert_nothing_left(release)
 
 

@@ -18,6 +18,8 @@ UNUSED = {
     ("patch", "persistentvolumeclaims"), ("delete", "pods"), ("delete", "services"), ("delete", "networkpolicies"),
     ("create", "customresourcedefinitions"), ("watch", "customresourcedefinitions"), ("list", "customresourcedefinitions"),
     ("get", "customresourcedefinitions"),
+    # Asked by the API server itself (OwnerReferencesPermissionEnforcement), not in a request of the operator's.
+    ("update", "brokerclusters/finalizers"),
 }
 
 

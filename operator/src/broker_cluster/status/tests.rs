@@ -3,6 +3,7 @@
 use expect_test::expect;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use millrace_client::BrokerNode;
+use millrace_protocol::Uuid;
 
 use super::*;
 use crate::broker_cluster::build::properties::Address;
@@ -27,7 +28,8 @@ fn running(ready: bool, problem: Option<&str>) -> BrokerPod {
 
 fn answering() -> ClusterObservation {
     let broker = BrokerNode { id: 0, host: "h".into(), port: 9092, rack: None };
-    ClusterObservation { id: "abc".into(), controller: Some(0), brokers: vec![broker] }
+    let directories = [(0, Uuid([7; 16]))].into();
+    ClusterObservation { id: "abc".into(), controller: Some(0), brokers: vec![broker], directories }
 }
 
 fn status(
@@ -78,6 +80,7 @@ fn a_cluster_that_serves_says_where() {
           pod: main-broker-0
           ready: true
           registered: true
+          directoryId: BwcHBwcHBwcHBwcHBwcHBw
           node: node-1
         conditions:
         - type: Ready
@@ -126,4 +129,45 @@ fn not_ready_before_pods_serve_answer_and_have_an_address() {
     let pending = status(&balanced, &pods, Some(&answering()), &Step::Done, &none);
     assert_eq!(ready_reason(&pending).0, "ListenerPending");
     assert_eq!(ready_reason(&status(&plain, &pods, Some(&answering()), &Step::Done, &none)).0, "Ready");
+}
+
+#[test]
+fn a_broker_is_known_by_its_data_directory_while_it_does_not_answer() {
+    let cluster = cluster("{}");
+    let pods = [running(true, None)];
+    let none = Advertised::new();
+    let before = status(&cluster, &pods, Some(&answering()), &Step::Done, &none);
+    let health = Health::Unreachable("refused".into());
+    let from = Ingredients {
+        cluster: &cluster,
+        generation: Some(2),
+        pods: &pods,
+        advertised: &none,
+        seen: None,
+        health: &health,
+        roll: &Step::Done,
+        refused: None,
+        storage: None,
+    };
+    let after = observed(&before, &from, Timestamp::UNIX_EPOCH);
+    assert_eq!(after.brokers[0].directory_id, before.brokers[0].directory_id);
+    assert!(after.brokers[0].directory_id.is_some());
+}
+
+#[test]
+fn an_empty_disk_is_told_of_once_for_the_broker_or_for_the_cluster() {
+    let cluster = cluster("{}");
+    let pods = [running(true, None)];
+    let seen_with = |id: &str, directory: [u8; 16]| {
+        let seen =
+            ClusterObservation { id: id.into(), directories: [(0, Uuid(directory))].into(), ..answering() };
+        status(&cluster, &pods, Some(&seen), &Step::Done, &Advertised::new())
+    };
+    let before = seen_with("abc", [7; 16]);
+    assert_eq!(replaced(&before, &before), Vec::<String>::new());
+    assert_eq!(replaced(&BrokerClusterStatus::default(), &before), Vec::<String>::new());
+    expect!["broker 0 came back with an empty disk: data directory BwcHBwcHBwcHBwcHBwcHBw is now CAgICAgICAgICAgICAgICA; what only it had is lost"]
+        .assert_eq(&replaced(&before, &seen_with("abc", [8; 16])).join("\n"));
+    expect!["the brokers' data is not what it was: cluster id abc is now xyz; topics are made again, empty"]
+        .assert_eq(&replaced(&before, &seen_with("xyz", [8; 16])).join("\n"));
 }
