@@ -15,6 +15,15 @@ from harness.waiting import until
 ROUNDS = 20
 PARTITIONS = 4
 TOPIC = "killed"
+COMPACTED = "killed-compacted"
+GROUP = "killed-group"
+KEYS = 16
+# Compaction is at work all the time, on the offsets of groups too.
+BUSY_CLEANER = {"log.cleaner.backoff.ms": 100, "offsets.topic.segment.bytes": 65536}
+TOPICS = {
+    TOPIC: {"segment.bytes": 1048576},
+    COMPACTED: {"cleanup.policy": "compact", "segment.ms": 300, "min.cleanable.dirty.ratio": 0.01},
+}
 SCRIPTS = TESTS / "python" / "durability" / "scripts"
 
 
@@ -24,7 +33,7 @@ class Sender:
     def __init__(self, broker, directory):
         self.out = directory / "sender.out"
         self.program = Process(
-            [python_of("confluent-kafka"), SCRIPTS / "send_until_told.py", TOPIC],
+            [python_of("confluent-kafka"), SCRIPTS / "send_until_told.py", TOPIC, COMPACTED],
             directory / "sender.err",
             env={"KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap},
             stdout=open(self.out, "wb"),
@@ -50,17 +59,54 @@ class Sender:
         return [tuple(map(int, line.split())) for line in acknowledged], int(last.removeprefix("sent "))
 
 
-def create_topic(broker):
-    make = "import os, sys; from confluent_kafka.admin import AdminClient, NewTopic; "
-    make += "a = AdminClient({'bootstrap.servers': os.environ['B']}); "
-    make += f"a.create_topics([NewTopic('{TOPIC}', {PARTITIONS}, 1, config={{'segment.bytes': '1048576'}})])['{TOPIC}'].result(30)"
-    subprocess.run([python_of("confluent-kafka"), "-c", make], check=True, timeout=60, env={"B": broker.bootstrap})
+class Committer:
+    """The committing program, and what was committed so far."""
+
+    def __init__(self, broker, directory):
+        self.out = directory / "committer.out"
+        self.program = Process(
+            [python_of("confluent-kafka"), SCRIPTS / "commit_until_told.py", GROUP, TOPIC],
+            directory / "committer.err",
+            env={"KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap},
+            stdout=open(self.out, "wb"),
+        )
+
+    def committed(self):
+        """The last number that was acknowledged; 0 before the first."""
+        return int(([0] + self.out.read_text().split("\n")[:-1])[-1])
 
 
-def read_everything(broker):
-    """Every record of the topic as (number, partition, offset), in the order of each partition."""
+def python(program, broker):
+    """Runs a few lines with confluent-kafka; returns what they print."""
     done = subprocess.run(
-        [python_of("confluent-kafka"), SCRIPTS / "read_everything.py", TOPIC, str(PARTITIONS)],
+        [python_of("confluent-kafka"), "-c", program],
+        env={"B": broker.bootstrap}, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def create_topics(broker):
+    make = "import os; from confluent_kafka.admin import AdminClient, NewTopic\n"
+    make += "admin = AdminClient({'bootstrap.servers': os.environ['B']})\n"
+    for name, config in TOPICS.items():
+        config = {key: str(value) for key, value in config.items()}
+        make += f"admin.create_topics([NewTopic('{name}', {PARTITIONS}, 1, config={config})])['{name}'].result(30)\n"
+    python(make, broker)
+
+
+def committed(broker):
+    """The group's offset, as the broker says."""
+    ask = "import os; from confluent_kafka import Consumer, TopicPartition\n"
+    ask += f"consumer = Consumer({{'bootstrap.servers': os.environ['B'], 'group.id': '{GROUP}'}})\n"
+    ask += f"print(consumer.committed([TopicPartition('{TOPIC}', 0)], 30)[0].offset)\n"
+    return int(python(ask, broker))
+
+
+def read_everything(broker, topic):
+    """Every record of a topic as (number, partition, offset), in the order of each partition."""
+    done = subprocess.run(
+        [python_of("confluent-kafka"), SCRIPTS / "read_everything.py", topic, str(PARTITIONS)],
         env={"KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap},
         capture_output=True,
         text=True,
@@ -76,9 +122,9 @@ def test_kill_in_the_middle_of_producing(new_broker, broker_kind, tmp_path):
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     moments = random.Random(seed)
-    broker = new_broker("kill").start()
-    create_topic(broker)
-    sender = Sender(broker, tmp_path)
+    broker = new_broker("kill", **BUSY_CLEANER).start()
+    create_topics(broker)
+    sender, committer = Sender(broker, tmp_path), Committer(broker, tmp_path)
     try:
         # The oracle takes seconds for each start.
         for _ in range(ROUNDS if broker_kind == "millrace" else 3):
@@ -86,13 +132,17 @@ def test_kill_in_the_middle_of_producing(new_broker, broker_kind, tmp_path):
             broker.kill()
             broker.start()
         sender.wait_for_more(100)
+        until(committer.program.log_tail, lambda: committer.committed() > 0, 30)
         acknowledged, sent = sender.finish()
+        assert committer.program.terminate(30) == 0, committer.program.log_tail()
     finally:
         sender.program.kill()
+        committer.program.kill()
     # Once more, with nobody writing: what is read comes from recovered logs alone.
     broker.kill()
     broker.start()
-    read = read_everything(broker)
+    read, newest = read_everything(broker, TOPIC), read_everything(broker, COMPACTED)
+    offset = committed(broker)
     broker.stop()
 
     lost = set(acknowledged) - set(read)
@@ -101,7 +151,15 @@ def test_kill_in_the_middle_of_producing(new_broker, broker_kind, tmp_path):
     for partition in range(PARTITIONS):
         mine = [(number, offset) for number, its_partition, offset in read if its_partition == partition]
         assert [offset for _, offset in mine] == list(range(len(mine))), "no gap in the offsets"
-        for key in range(16):
-            numbers = [number for number, _ in mine if number % 16 == key]
-            assert numbers == sorted(numbers), f"order of key {key} in partition {partition}"
-    print(f"{sent} sent, {len(acknowledged)} acknowledged, {ROUNDS} kills")
+        assert [number for number, _ in mine] == sorted(number for number, _ in mine), f"order in partition {partition}"
+    # Of each key the last number is there, in its order; some of those before it are gone.
+    assert [max(number for number, _, _ in newest if number % KEYS == key) for key in range(KEYS)] == [
+        max(range(key, sent, KEYS)) for key in range(KEYS)
+    ]
+    for key in range(KEYS):
+        numbers = [number for number, _, _ in newest if number % KEYS == key]
+        assert numbers == sorted(set(numbers)), f"order and doubles of key {key}"
+    assert len(newest) < sent / 2, f"{len(newest)} of {sent} are left: nothing was compacted"
+    # A commit whose answer was lost may be there.
+    assert offset in (committer.committed(), committer.committed() + 1)
+    print(f"{sent} sent, {len(acknowledged)} acknowledged, {len(newest)} left of the compacted, {offset} commits, {ROUNDS} kills")

@@ -1,6 +1,9 @@
 """Sends numbers with an idempotent producer until SIGTERM, through whatever happens to the broker.
 
-    send_until_told.py TOPIC        prints "NUMBER PARTITION OFFSET" for each acknowledged record, "sent COUNT" at its end
+    send_until_told.py TOPIC COMPACTED
+
+prints "NUMBER PARTITION OFFSET" for each acknowledged record of TOPIC, "sent COUNT" at its end. COMPACTED gets each number
+under one of 16 keys.
 """
 
 import os
@@ -10,7 +13,7 @@ import threading
 
 from confluent_kafka import Producer
 
-topic = sys.argv[1]
+topic, compacted = sys.argv[1:]
 stop = threading.Event()
 signal.signal(signal.SIGTERM, lambda *_: stop.set())
 
@@ -18,7 +21,8 @@ signal.signal(signal.SIGTERM, lambda *_: stop.set())
 def delivered(error, message):
     if error is not None:
         sys.exit(f"{message.value().decode()}: {error}")
-    print(message.value().decode(), message.partition(), message.offset())
+    if message.topic() == topic:
+        print(message.value().decode(), message.partition(), message.offset())
 
 
 def fatal(error):
@@ -45,9 +49,10 @@ producer = Producer(
 )
 number = 0
 while not stop.is_set():
-    # Half a key's records lie in one partition, in the order in which they were sent.
+    # All of a partition lie in it in the order in which they were sent.
     try:
         producer.produce(topic, str(number), key=f"key-{number % 16}", on_delivery=delivered)
+        producer.produce(compacted, str(number), key=f"key-{number % 16}", on_delivery=delivered)
     except BufferError:
         # The broker has been away for long.
         producer.poll(0.1)
