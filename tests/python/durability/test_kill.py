@@ -18,8 +18,8 @@ TOPIC = "killed"
 COMPACTED = "killed-compacted"
 GROUP = "killed-group"
 KEYS = 16
-# Compaction is at work all the time, on the offsets of groups too.
-BUSY_CLEANER = {"log.cleaner.backoff.ms": 100, "offsets.topic.segment.bytes": 65536}
+# Compaction is at work all the time.
+BUSY_CLEANER = {"log.cleaner.backoff.ms": 100}
 TOPICS = {
     TOPIC: {"segment.bytes": 1048576},
     COMPACTED: {"cleanup.policy": "compact", "segment.ms": 300, "min.cleanable.dirty.ratio": 0.01},

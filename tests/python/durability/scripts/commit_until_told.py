@@ -30,6 +30,7 @@ while not stop.is_set():
     except KafkaException as error:
         # The broker is away, or was before it could answer: the same number once more.
         print(error, file=sys.stderr, flush=True)
+        stop.wait(0.05)
         continue
     print(number, flush=True)
     number += 1
