@@ -157,18 +157,29 @@ impl Log {
     /// further. Starts at what the checkpoint knew, or at the log's start.
     #[must_use]
     pub fn high_watermark(&self) -> i64 {
-        self.high_watermark.load(Ordering::Acquire)
+        // Sequential: see [`Log::advance_high_watermark`].
+        self.high_watermark.load(Ordering::SeqCst)
     }
 
-    /// Tells the log how far it is committed. Values outside the log are cut to it. Returns what is set.
+    /// Tells the log how far it is committed, wherever it was before: for who opens or truncates a log.
+    /// Values outside the log are cut to it. Returns what is set.
     pub fn set_high_watermark(&self, offset: i64) -> i64 {
-        let (start, end) = {
-            let view = self.view.read();
-            (view.start_offset, view.end_offset)
-        };
-        let offset = offset.clamp(start, end);
-        self.high_watermark.store(offset, Ordering::Release);
+        // Held until it is set: a truncation moves the end first and the high watermark after it.
+        let view = self.view.read();
+        let offset = offset.clamp(view.start_offset, view.end_offset);
+        self.high_watermark.store(offset, Ordering::SeqCst);
         offset
+    }
+
+    /// Tells the log that it is committed up to `offset` at least: for who appends, since another append may
+    /// have come further in the meantime. Returns how far it is committed.
+    ///
+    /// It is a full barrier. Who afterwards looks for somebody that waits, and who waits and afterwards asks
+    /// for the high watermark, do not miss each other.
+    pub fn advance_high_watermark(&self, offset: i64) -> i64 {
+        let view = self.view.read();
+        let offset = offset.clamp(view.start_offset, view.end_offset);
+        self.high_watermark.fetch_max(offset, Ordering::SeqCst).max(offset)
     }
 
     /// Bytes of all segments' log files.

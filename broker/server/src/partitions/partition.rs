@@ -17,6 +17,9 @@ use super::waiters::Waiters;
 use crate::clock::now_ms;
 use crate::metrics::TopicMetrics;
 
+#[cfg(test)]
+mod tests;
+
 /// Topics that only the broker writes to (`org.apache.kafka.common.internals.Topic`).
 const INTERNAL_TOPICS: [&str; 2] = ["__consumer_offsets", "__transaction_state"];
 
@@ -165,8 +168,7 @@ impl Partition {
         let info =
             self.log.append_within(batches, &options, budget_bytes).map_err(|error| self.failed(error))?;
         if !info.duplicate && info.base_offset >= 0 {
-            self.log.set_high_watermark(info.last_offset + 1);
-            self.waiters.arrived(bytes);
+            self.reveal(info.last_offset + 1, bytes);
             self.flushes.owe(&self.debtor, info.flush_within_ms);
             self.metrics.observe_append(info.last_offset - info.base_offset + 1, bytes);
         }
@@ -177,6 +179,13 @@ impl Partition {
             log_start_offset: info.log_start_offset,
             flush_due: info.flush_due,
         })
+    }
+
+    /// Makes records below `end` visible and tells the parked fetches. Another append may have come further
+    /// meanwhile.
+    fn reveal(&self, end: i64, bytes: usize) {
+        self.log.advance_high_watermark(end);
+        self.waiters.arrived(bytes);
     }
 
     /// What a disk does wrong concerns the operator as well as the client.

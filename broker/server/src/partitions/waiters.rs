@@ -44,8 +44,9 @@ pub(crate) struct Waiters {
 }
 
 impl Waiters {
-    /// Parks a fetch here. The caller compares the partition's end with what it has read *after*
-    /// this returns: an append in between is then seen by one side or the other.
+    /// Parks a fetch here. The caller compares the high watermark with what it has read *after* this returns:
+    /// an append in between is then seen by one side or the other, since both write first and then look, with
+    /// sequentially consistent accesses (`Log::advance_high_watermark`).
     pub(crate) fn park(&self, waiter: &Arc<FetchWaiter>) {
         let mut parked = self.parked.lock();
         parked.push(Arc::clone(waiter));
@@ -59,7 +60,7 @@ impl Waiters {
         self.count.store(parked.len(), Ordering::SeqCst);
     }
 
-    /// Tells the parked fetches that `bytes` can be read. Call after the new end is visible.
+    /// Tells the parked fetches that `bytes` can be read. Call after the high watermark has advanced.
     pub(crate) fn arrived(&self, bytes: usize) {
         if self.count.load(Ordering::SeqCst) == 0 {
             return;

@@ -100,7 +100,7 @@ impl Store {
         let options = AppendOptions { origin: Origin::Coordinator, leader_epoch: QUORUM_EPOCH, now_ms };
         let appended = self.log.append(batch, &options)?;
         self.log.flush(appended.last_offset + 1)?;
-        self.log.set_high_watermark(appended.last_offset + 1);
+        self.log.advance_high_watermark(appended.last_offset + 1);
         Ok(appended.base_offset)
     }
 
