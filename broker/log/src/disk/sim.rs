@@ -130,6 +130,19 @@ struct State {
     now_ms: i64,
     /// Changes left until everything fails.
     changes_left: Option<usize>,
+    meanwhile: Option<Meanwhile>,
+}
+
+/// What happens while a file is looked at.
+struct Meanwhile {
+    path_part: String,
+    happens: Box<dyn FnOnce() + Send>,
+}
+
+impl Debug for Meanwhile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Meanwhile").field("path_part", &self.path_part).finish_non_exhaustive()
+    }
 }
 
 /// The disk. Clones share it.
@@ -186,6 +199,13 @@ impl SimDisk {
     /// until [`SimDisk::crash`] or [`SimDisk::kill`].
     pub fn halt_after(&self, changes: usize) {
         self.0.lock().changes_left = Some(changes);
+    }
+
+    /// Lets something happen, once, while somebody asks for the length or time ([`Disk::stat`]) of a file whose
+    /// path contains `path_part`: another thread was quicker.
+    pub fn meanwhile(&self, path_part: &str, happens: impl FnOnce() + Send + 'static) {
+        let meanwhile = Meanwhile { path_part: path_part.to_owned(), happens: Box::new(happens) };
+        self.0.lock().meanwhile = Some(meanwhile);
     }
 
     /// Whether the machine stopped.
@@ -320,6 +340,11 @@ impl Disk for SimDisk {
     }
 
     fn stat(&self, path: &Path) -> io::Result<FileStat> {
+        let text = path.to_string_lossy();
+        let meanwhile = self.0.lock().meanwhile.take_if(|meanwhile| text.contains(&meanwhile.path_part));
+        if let Some(meanwhile) = meanwhile {
+            (meanwhile.happens)();
+        }
         let mut state = self.0.lock();
         let number = state.lookup(path)?.ok_or(io::ErrorKind::IsADirectory)?;
         let inode = state.file(number)?;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Log;
 use crate::LogError;
+use crate::config::RetentionConfig;
 use crate::files::remove_if_there;
 use crate::names::{FileKind, Stage, segment_file};
 use crate::segment::{Segment, remove_segment};
@@ -66,43 +67,18 @@ impl Log {
         let Some(mut upkeep) = self.enter_upkeep() else { return Ok(Trimmed::default()) };
         let config = self.config();
         let retention = &config.retention;
-        let (segments, mut start_offset, end_offset) = {
+        let (segments, end_offset) = {
             let view = self.view.read();
-            (view.segments.clone(), view.start_offset, view.end_offset)
+            (view.segments.clone(), view.end_offset)
         };
-        let high_watermark = self.high_watermark();
-        let mut excess = match retention.bytes {
-            limit if limit >= 0 && retention.policy.delete => {
-                segments.iter().map(|segment| segment.size_bytes() as i64).sum::<i64>() - limit
-            }
-            _ => 0,
-        };
-        let mut going = 0;
-        for (at, segment) in segments.iter().enumerate() {
-            let next_base = segments.get(at + 1).map_or(end_offset, |next| next.base_offset());
-            let size = segment.size_bytes() as i64;
-            if next_base > high_watermark || (at + 1 == segments.len() && size == 0) {
-                break;
-            }
-            let passed = at + 1 < segments.len() && next_base <= start_offset;
-            let too_much = excess >= size && excess > 0;
-            let too_old = retention.policy.delete
-                && retention.ms >= 0
-                && now_ms.saturating_sub(segment.retention_time_ms()?) > retention.ms;
-            if !(passed || too_much || too_old) {
-                break;
-            }
-            excess -= size;
-            start_offset = start_offset.max(next_base);
-            going = at + 1;
+        let mut going = self.count_going(&segments, end_offset, retention, now_ms)?;
+        if going == segments.len() && !self.roll_behind(end_offset, now_ms)? {
+            going -= 1;
         }
         if going == 0 {
             return Ok(Trimmed::default());
         }
-        if going == segments.len() {
-            self.roll(now_ms)?;
-        }
-        self.raise_start(start_offset)?;
+        self.raise_start(segments.get(going).map_or(end_offset, |next| next.base_offset()))?;
         let trimmed = self.remove_front(going, segments[0].base_offset());
         self.move_to_trash(
             &mut upkeep.trash,
@@ -114,6 +90,55 @@ impl Log {
             segments: trimmed.len(),
             bytes: trimmed.iter().map(|segment| segment.size_bytes()).sum(),
         })
+    }
+
+    /// How many of the first segments may go. `end_offset` is where the last of them ended when they were
+    /// looked at.
+    fn count_going(
+        &self,
+        segments: &[Arc<Segment>],
+        end_offset: i64,
+        retention: &RetentionConfig,
+        now_ms: i64,
+    ) -> Result<usize, LogError> {
+        let (start_offset, high_watermark) = (self.start_offset(), self.high_watermark());
+        let mut excess = match retention.bytes {
+            limit if limit >= 0 && retention.policy.delete => {
+                segments.iter().map(|segment| segment.size_bytes() as i64).sum::<i64>() - limit
+            }
+            _ => 0,
+        };
+        for (at, segment) in segments.iter().enumerate() {
+            let next_base = segments.get(at + 1).map_or(end_offset, |next| next.base_offset());
+            let size = segment.size_bytes() as i64;
+            if next_base > high_watermark || (at + 1 == segments.len() && size == 0) {
+                return Ok(at);
+            }
+            let passed = at + 1 < segments.len() && next_base <= start_offset;
+            let too_much = excess >= size && excess > 0;
+            let too_old = retention.policy.delete
+                && retention.ms >= 0
+                && now_ms.saturating_sub(segment.retention_time_ms()?) > retention.ms;
+            if !(passed || too_much || too_old) {
+                return Ok(at);
+            }
+            excess -= size;
+        }
+        Ok(segments.len())
+    }
+
+    /// Begins a new segment, so that the one which ended at `end_offset` can go. `false` when the log has
+    /// grown since: what came then must not go with it.
+    fn roll_behind(&self, end_offset: i64, now_ms: i64) -> Result<bool, LogError> {
+        let mut writer = self.writer.lock();
+        writer.check_running()?;
+        if writer.end_offset != end_offset {
+            return Ok(false);
+        }
+        if writer.active.size_bytes() > 0 {
+            self.roll_at(&mut writer, end_offset, now_ms)?;
+        }
+        Ok(true)
     }
 
     /// Takes the first `count` segments out of the view, provided that the first is still the one that was

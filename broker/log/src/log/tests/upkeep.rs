@@ -1,7 +1,10 @@
 //! Retention, deletion, truncation.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use crate::testing::*;
-use crate::{AppendOptions, EpochEnd, LogError, Trimmed};
+use crate::{AppendOptions, EpochEnd, Log, LogError, Trimmed};
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
@@ -21,6 +24,46 @@ fn old_segments_go_by_time_and_the_last_one_is_replaced() {
     assert_eq!(log.apply_retention(later).unwrap().segments, 1);
     assert_eq!((log.start_offset(), log.end_offset(), log.segment_count()), (3, 3, 1));
     assert_eq!(log.put(&["goes on"]).base_offset, 3);
+}
+
+/// A log of one old record without a timestamp, so that retention asks the disk for its age: meanwhile
+/// something happens. Retention has seen one segment, and that all of it may go.
+fn retention_while(happens: impl FnOnce(&Log) + Send + 'static) -> Arc<Log> {
+    let bench = Bench::with(|config| config.retention.ms = DAY_MS);
+    let log = Arc::new(bench.open());
+    log.append(batch_at(-1, &["old"]), &CLIENT).unwrap();
+    log.set_high_watermark(1);
+    let (happened, same) = (Arc::new(AtomicBool::new(false)), Arc::clone(&log));
+    bench.disk.meanwhile(".log", {
+        let happened = Arc::clone(&happened);
+        move || {
+            happens(&same);
+            same.set_high_watermark(same.end_offset());
+            happened.store(true, Ordering::Relaxed);
+        }
+    });
+    log.apply_retention(NOW_MS + 3 * DAY_MS).unwrap();
+    assert!(happened.load(Ordering::Relaxed));
+    log
+}
+
+#[test]
+fn what_is_appended_while_retention_decides_stays() {
+    let quiet = retention_while(|_| {});
+    assert_eq!((quiet.start_offset(), quiet.values()), (1, vec![]), "without it all goes");
+    let log = retention_while(|log| {
+        log.put(&["new"]);
+    });
+    assert_eq!(log.values(), ["old", "new"], "the segment is not all old any more");
+    let log = retention_while(|log| {
+        log.put(&["new"]);
+        log.roll(NOW_MS).unwrap();
+        log.put(&["newer"]);
+    });
+    assert_eq!(log.values(), ["old", "new", "newer"], "nor is it where it was sealed meanwhile");
+    let log = retention_while(|log| log.roll(NOW_MS).unwrap());
+    assert_eq!((log.start_offset(), log.segment_count()), (1, 1), "a roll alone changes nothing");
+    assert_eq!(log.put(&["goes on"]).base_offset, 1);
 }
 
 #[test]
