@@ -76,7 +76,7 @@ impl Log {
             check_offsets(&plan, writer.end_offset)?;
         } else {
             if let Some(retry) = check_producers(&writer, &plan)? {
-                return Ok(self.retried(&retry, first, last));
+                return Ok(self.retried(&retry, first, last, &config));
             }
             assign_offsets(&mut plan, writer.end_offset, options.leader_epoch);
         }
@@ -119,7 +119,13 @@ impl Log {
         }
     }
 
-    fn retried(&self, retry: &BatchMark, first: &PlannedBatch, last: &PlannedBatch) -> AppendInfo {
+    fn retried(
+        &self,
+        retry: &BatchMark,
+        first: &PlannedBatch,
+        last: &PlannedBatch,
+        config: &LogConfig,
+    ) -> AppendInfo {
         tracing::debug!(
             partition = %self.partition,
             producer = first.header.producer_id,
@@ -132,7 +138,8 @@ impl Log {
             log_append_time_ms: retry.timestamp_ms,
             log_start_offset: self.start_offset(),
             duplicate: true,
-            flush_due: false,
+            // The first append may still wait for its flush, or have failed in it.
+            flush_due: config.flush.messages < i64::MAX && retry.last_offset >= self.gate.recovery_point(),
             flush_within_ms: i64::MAX,
         }
     }

@@ -3,4 +3,5 @@
 mod basics;
 mod compaction;
 mod crashes;
+mod flushes;
 mod upkeep;
