@@ -155,6 +155,9 @@ fn refusal(timestamps: bool, count: usize, records: &[(i32, String)]) -> String 
     )
 }
 
+/// What [`LogError::Storage`] says of a sync that failed.
+pub(crate) const SYNC: &str = "sync";
+
 impl LogError {
     /// A maker of [`LogError::Storage`] for `map_err`.
     pub(crate) fn storage(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
@@ -164,6 +167,12 @@ impl LogError {
             kind: error.kind(),
             reason: error.to_string(),
         }
+    }
+
+    /// Whether a file or directory may have lost what was written to it. The system may have dropped the pages:
+    /// a sync that succeeds afterwards says nothing.
+    pub(crate) fn is_failed_sync(&self) -> bool {
+        matches!(self, Self::Storage { action: SYNC, .. })
     }
 
     /// Whether the disk, not the request, is at fault.

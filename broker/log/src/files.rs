@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 
 use crate::LogError;
 use crate::disk::{Disk, DiskFile, OpenMode};
+use crate::error::SYNC;
 
 /// Keeps at most a given number of files open.
 #[derive(Debug)]
@@ -234,9 +235,9 @@ impl LogFile {
         self.reader()?.read_at(buf, offset).map_err(|error| LogError::storage("read", &self.path())(error))
     }
 
-    /// Makes the contents durable; a file that does not exist has none.
+    /// Makes the contents durable. The file must exist: one that was removed meanwhile is not made again.
     pub(crate) fn sync(self: &Arc<Self>) -> Result<(), LogError> {
-        self.writer()?.sync_data().map_err(|error| LogError::storage("sync", &self.path())(error))
+        self.reader()?.sync_data().map_err(|error| LogError::storage(SYNC, &self.path())(error))
     }
 
     /// Cuts the file.

@@ -2,12 +2,14 @@
 //! it did.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use parking_lot::{Condvar, Mutex};
 
 use super::Log;
 use crate::LogError;
+use crate::error::SYNC;
 
 /// Who flushes, and how far the disk is.
 #[derive(Debug)]
@@ -20,7 +22,7 @@ pub(super) struct FlushGate {
     new_files: AtomicBool,
     /// The partition's own directory is new: the one above it has to be synced too.
     new_dir: AtomicBool,
-    /// A sync failed. The system may have dropped the pages: a sync that succeeds afterwards says nothing.
+    /// A sync failed ([`LogError::is_failed_sync`]).
     failed: AtomicBool,
 }
 
@@ -56,13 +58,17 @@ impl Log {
     /// offset below which records are durable. Blocks on the disk; concurrent callers share one pass.
     ///
     /// # Errors
-    /// [`LogError::Storage`]. What a failed sync left behind is unknown, so the log goes offline.
-    /// [`LogError::Closed`].
+    /// [`LogError::Storage`]. What a failed sync left behind is unknown, so the log goes offline; after any
+    /// other error the next flush tries again. [`LogError::Closed`].
     pub fn flush(&self, up_to: i64) -> Result<i64, LogError> {
         if let Some(closed @ LogError::Closed) = self.stopped() {
             return Err(closed);
         }
-        self.flush_to(up_to)
+        self.flush_to(up_to).map_err(|error| match self.stopped() {
+            // It was deleted meanwhile, and its files went.
+            Some(closed @ LogError::Closed) => closed,
+            _ => error,
+        })
     }
 
     pub(super) fn flush_to(&self, up_to: i64) -> Result<i64, LogError> {
@@ -88,7 +94,10 @@ impl Log {
         *busy = true;
         drop(busy);
         let result = self.flush_all();
-        if let Err(error) = &result {
+        // Where only a checkpoint or an index was not written (the disk is full), nothing is in doubt.
+        if let Err(error) = &result
+            && error.is_failed_sync()
+        {
             tracing::error!(partition = %self.partition, %error, "flush failed, the log takes no more appends");
             self.gate.failed.store(true, Ordering::Release);
             Self::stop(&mut self.writer.lock(), error);
@@ -122,17 +131,12 @@ impl Log {
             match synced {
                 // Retention or compaction took the segment away meanwhile.
                 Err(LogError::Storage { kind: std::io::ErrorKind::NotFound, .. })
-                    if self
-                        .view
-                        .read()
-                        .segments
-                        .iter()
-                        .all(|live| live.base_offset() != segment.base_offset()) => {}
+                    if !self.view.read().segments.iter().any(|live| Arc::ptr_eq(live, segment)) => {}
                 synced => synced?,
             }
         }
         if self.gate.new_files.swap(false, Ordering::AcqRel) {
-            let sync = |dir: &Path| self.pool.disk().sync_dir(dir).map_err(LogError::storage("sync", dir));
+            let sync = |dir: &Path| self.pool.disk().sync_dir(dir).map_err(LogError::storage(SYNC, dir));
             sync(&self.dir)?;
             if self.gate.new_dir.swap(false, Ordering::AcqRel) {
                 self.dir.parent().map_or(Ok(()), sync)?;

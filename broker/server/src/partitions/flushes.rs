@@ -46,7 +46,8 @@ impl Debtor {
         // Before the look at the log's end: whoever appends after that owes anew.
         self.owes.store(false, Ordering::SeqCst);
         if let Err(error) = self.log.flush(i64::MAX) {
-            // The log has told why, and takes no more appends.
+            // After a failed sync the log has told why, and takes no more appends; after any other error the
+            // upkeep tries again within a second, and tells.
             tracing::debug!(partition = %self.log.partition(), "flush by time failed: {error}");
         }
     }
