@@ -163,7 +163,9 @@ impl Log {
             self.gate.last_flush_ms.store(now_ms, Ordering::Relaxed);
             return Ok(false);
         }
-        if now_ms.saturating_sub(self.gate.last_flush_ms.load(Ordering::Relaxed)) < flush_ms {
+        let waited_ms = now_ms.saturating_sub(self.gate.last_flush_ms.load(Ordering::Relaxed));
+        // A clock that was set back must not stop the flushes.
+        if waited_ms < flush_ms && (waited_ms >= 0 || flush_ms == i64::MAX) {
             return Ok(false);
         }
         self.flush(i64::MAX)?;

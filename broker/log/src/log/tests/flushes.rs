@@ -32,6 +32,23 @@ fn a_retry_waits_for_the_flush_that_its_first_append_waits_for() {
 }
 
 #[test]
+fn a_clock_that_was_set_back_stops_no_flush() {
+    let bench = Bench::with(|config| config.flush.ms = 10_000);
+    let log = bench.open();
+    log.put(&["a"]);
+    assert!(!log.flush_if_due(NOW_MS + 9_999).unwrap());
+    let back = NOW_MS - 3_600_000;
+    assert!(log.flush_if_due(back).unwrap());
+    log.put(&["b"]);
+    assert!(!log.flush_if_due(back + 9_999).unwrap(), "from then on as ever");
+    assert!(log.flush_if_due(back + 10_000).unwrap());
+
+    let log = Bench::new().open();
+    log.put(&["a"]);
+    assert!(!log.flush_if_due(back).unwrap(), "without flush.ms there is no time for it");
+}
+
+#[test]
 fn a_flush_that_lost_nothing_is_tried_again() {
     let cases = [
         (Call::Open, "leader-epoch-checkpoint", NO_SPACE),
