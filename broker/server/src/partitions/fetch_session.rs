@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use millrace_metadata::controller::TOPIC_NAME_LENGTH_MAX;
 use millrace_protocol::messages::fetch::{FetchPartition, FetchRequest, FetchTopic};
 use millrace_protocol::{ErrorCode, Uuid};
 use parking_lot::Mutex;
@@ -90,6 +91,7 @@ pub(crate) enum FetchContext {
 #[derive(Debug)]
 pub(crate) struct FetchSessions {
     slots_max: usize,
+    partitions_max: usize,
     eviction_min: Duration,
     cache: Mutex<Cache>,
 }
@@ -153,7 +155,7 @@ impl Session {
 
 impl FetchSessions {
     pub(crate) fn new(slots_max: usize, eviction_min: Duration) -> Self {
-        Self { slots_max, eviction_min, cache: Mutex::default() }
+        Self { slots_max, partitions_max: PARTITIONS_MAX, eviction_min, cache: Mutex::default() }
     }
 
     /// Sessions open now.
@@ -196,8 +198,12 @@ impl FetchSessions {
         if request.session_epoch == FINAL_EPOCH || wanted.is_empty() {
             return FetchContext::Sessionless(wanted);
         }
+        let has_long_names = request.topics.iter().any(has_long_name);
         let mut cache = self.cache.lock();
-        if !cache.make_room(wanted.len(), self.slots_max, self.eviction_min) {
+        if has_long_names
+            || cache.partitions + wanted.len() > self.partitions_max
+            || !cache.make_room(self.slots_max, self.eviction_min)
+        {
             return FetchContext::Sessionless(wanted);
         }
         let mut session = Session { epoch: 1, by_id, ..Session::default() };
@@ -239,7 +245,14 @@ impl FetchSessions {
             }
             held.wanted.len()
         };
-        self.cache.lock().resize(request.session_id, partitions);
+        let has_long_names = request.topics.iter().any(has_long_name);
+        let mut cache = self.cache.lock();
+        cache.resize(request.session_id, partitions);
+        if cache.partitions > self.partitions_max || has_long_names {
+            // The client begins anew, and is served without a session where there is no room for one.
+            cache.remove(request.session_id);
+            return Err(ErrorCode::FETCH_SESSION_ID_NOT_FOUND);
+        }
         Ok(FetchContext::Incremental(session))
     }
 
@@ -248,12 +261,14 @@ impl FetchSessions {
     }
 }
 
+/// No topic has such a name, and a frame has room for enough of them to fill the memory of all sessions.
+fn has_long_name(topic: &FetchTopic) -> bool {
+    topic.topic.len() > TOPIC_NAME_LENGTH_MAX
+}
+
 impl Cache {
     /// Whether another session fits, after putting out the one unused for longest if it may go.
-    fn make_room(&mut self, partitions: usize, slots_max: usize, eviction_min: Duration) -> bool {
-        if self.partitions + partitions > PARTITIONS_MAX || slots_max == 0 {
-            return false;
-        }
+    fn make_room(&mut self, slots_max: usize, eviction_min: Duration) -> bool {
         if self.sessions.len() < slots_max {
             return true;
         }
@@ -381,6 +396,45 @@ mod tests {
         let patient = FetchSessions::new(1, Duration::from_secs(120));
         assert!(id_of(&open(&patient, &request(0, 0, &[0])).unwrap()) > 0);
         assert_eq!(id_of(&open(&patient, &request(0, 0, &[0])).unwrap()), 0, "the first is too young to go");
+    }
+
+    /// A session grows by what its requests add, and is given up when all of them together hold too much.
+    #[test]
+    fn sessions_that_grow_are_bounded() {
+        let sessions = FetchSessions { partitions_max: 10, ..FetchSessions::new(10, Duration::ZERO) };
+        let greedy = id_of(&open(&sessions, &request(0, 0, &[0, 1])).unwrap());
+        let modest = id_of(&open(&sessions, &request(0, 0, &[0])).unwrap());
+        let partitions: Vec<_> = (0..9).collect();
+        let grown = open(&sessions, &request(greedy, 1, &partitions)).unwrap();
+        assert_eq!((id_of(&grown), sessions.cache.lock().partitions), (greedy, 10));
+        // What it knows already takes nothing more.
+        assert_eq!(id_of(&open(&sessions, &request(greedy, 2, &partitions)).unwrap()), greedy);
+        let one_more = open(&sessions, &request(greedy, 3, &[9])).unwrap_err();
+        assert_eq!(one_more, ErrorCode::FETCH_SESSION_ID_NOT_FOUND);
+        assert_eq!((sessions.open(), sessions.cache.lock().partitions), (1, 1), "it takes nothing any more");
+        let gone = open(&sessions, &request(greedy, 4, &[])).unwrap_err();
+        assert_eq!(gone, ErrorCode::FETCH_SESSION_ID_NOT_FOUND);
+        assert_eq!(id_of(&open(&sessions, &request(modest, 1, &[1])).unwrap()), modest, "others go on");
+        assert_eq!(
+            id_of(&open(&sessions, &request(0, 0, &partitions)).unwrap()),
+            0,
+            "served without a session"
+        );
+    }
+
+    /// A frame has room for names of which a few thousand would fill the memory.
+    #[test]
+    fn names_that_no_topic_has_are_not_kept() {
+        let sessions = FetchSessions::new(10, Duration::ZERO);
+        let named = |session_id, session_epoch| {
+            let mut request = request(session_id, session_epoch, &[0]);
+            request.topics[0].topic = "t".repeat(TOPIC_NAME_LENGTH_MAX + 1);
+            request
+        };
+        assert_eq!(id_of(&open(&sessions, &named(0, 0)).unwrap()), 0);
+        let id = id_of(&open(&sessions, &request(0, 0, &[0])).unwrap());
+        assert_eq!(open(&sessions, &named(id, 1)).unwrap_err(), ErrorCode::FETCH_SESSION_ID_NOT_FOUND);
+        assert_eq!(sessions.open(), 0);
     }
 
     #[test]
