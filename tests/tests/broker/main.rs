@@ -5,6 +5,7 @@
 mod answers;
 mod bombs;
 mod bulky;
+mod deleted;
 mod disk;
 mod frames;
 mod groups;

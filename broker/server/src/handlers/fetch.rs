@@ -19,6 +19,9 @@ use crate::partitions::{
     TopicKey, Wanted,
 };
 
+#[cfg(test)]
+mod tests;
+
 /// The first version that names topics by id (KIP-516).
 const FIRST_WITH_IDS: i16 = 13;
 /// The first version whose limit in bytes yields to a first batch that is larger (KIP-74).
@@ -128,17 +131,29 @@ impl Fetch {
         let Some(parking) = self.partitions.park(named, waiter) else {
             return FetchStarted::Ready(self.answer_now());
         };
-        let moved = first.found.iter().any(|(_, found)| {
-            found
-                .partition
-                .as_ref()
-                .is_some_and(|partition| partition.high_watermark() != found.data.high_watermark)
-        });
-        if moved {
+        if first.found.iter().any(|(_, found)| self.has_moved(found)) {
             drop(parking);
             return FetchStarted::Ready(self.answer_now());
         }
         FetchStarted::Parked(ParkedFetch { fetch: self, parking, wait_max })
+    }
+
+    /// Whether there is more to read than was found, or the partition is no longer this one: whoever appends to
+    /// it or removes it from now on sees that the fetch is parked.
+    fn has_moved(&self, found: &Found) -> bool {
+        let Some(partition) = &found.partition else { return false };
+        partition.high_watermark() != found.data.high_watermark
+            || !self
+                .find(&found.topic, found.data.partition_index)
+                .is_ok_and(|now| Arc::ptr_eq(&now, partition))
+    }
+
+    fn find(&self, topic: &TopicKey, index: i32) -> Result<Arc<Partition>, ErrorCode> {
+        if self.version >= FIRST_WITH_IDS {
+            self.partitions.find_by_id(&topic.id, index)
+        } else {
+            self.partitions.find(&topic.name, index)
+        }
     }
 
     fn answer_now(&self) -> FetchAnswer {
@@ -180,12 +195,7 @@ impl Fetch {
             aborted_transactions: self.read_committed.then(Vec::new),
             ..PartitionData::default()
         };
-        let found = if self.version >= FIRST_WITH_IDS {
-            self.partitions.find_by_id(&wanted.topic.id, request.partition)
-        } else {
-            self.partitions.find(&wanted.topic.name, request.partition)
-        };
-        let partition = match found {
+        let partition = match self.find(&wanted.topic, request.partition) {
             Ok(partition) => partition,
             Err(code) => {
                 data.error_code = code;

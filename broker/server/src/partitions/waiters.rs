@@ -70,9 +70,12 @@ impl Waiters {
         self.count.store(parked.len(), Ordering::SeqCst);
     }
 
-    /// Wakes everybody: the partition is going away, or its leader has changed.
+    /// Wakes everybody: the partition is going away, or its leader has changed. Whoever parks later sees what
+    /// was changed before this call: the lock is taken even where nobody seems to be parked.
     pub(crate) fn wake_all(&self) {
-        self.arrived(usize::MAX);
+        let mut parked = self.parked.lock();
+        parked.retain(|waiter| !waiter.arrived(i64::MAX));
+        self.count.store(parked.len(), Ordering::SeqCst);
     }
 }
 
