@@ -72,6 +72,15 @@ impl Process {
         std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap().count()
     }
 
+    /// Files that are mapped into its memory now.
+    #[must_use]
+    pub fn mapped_files(&self) -> Vec<String> {
+        let maps = std::fs::read_to_string(format!("/proc/{}/maps", self.child.id())).unwrap();
+        // Address, rights, offset, device, inode, and the path where there is one.
+        let paths = maps.lines().filter_map(|line| line.split_whitespace().nth(5));
+        paths.filter(|path| path.starts_with('/')).map(str::to_owned).collect()
+    }
+
     /// Descriptors it has open now.
     #[must_use]
     pub fn open_files(&self) -> usize {

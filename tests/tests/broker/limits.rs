@@ -255,6 +255,32 @@ fn idle_partitions_cost_no_threads_and_few_descriptors() {
     assert!(more_files < 200, "{more_files} descriptors for 1000 partitions");
 }
 
+/// Neither logs nor indexes are mapped into memory, also while they are in use: `vm.max_map_count` bounds nothing.
+#[test]
+fn no_file_of_a_partition_is_mapped() {
+    let broker = Millrace::start(&[]);
+    broker.create_partitions("wide", 20, &[("segment.bytes", "1048576"), ("index.interval.bytes", "0")]);
+    let mut connection = broker.connect();
+    for partition in 0..20 {
+        // The second record begins another segment.
+        for _ in 0..2 {
+            let records = batch(&[&vec![b'x'; 600 << 10]]);
+            let answer = connection.ask(&produce_request("wide", partition, -1, Some(records)), 9);
+            assert_eq!(answer.responses[0].partition_responses[0].error_code, ErrorCode::NONE);
+        }
+    }
+    assert_eq!(values(&fetch(&mut connection, "wide", 1, 1 << 20)).len(), 1);
+    let files = std::fs::read_dir(broker.data.join("wide-0")).unwrap();
+    let names: Vec<_> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    assert!(names.iter().filter(|name| name.ends_with(".log")).count() == 2, "{names:?}");
+    assert!(names.iter().any(|name| name.ends_with(".timeindex")), "{names:?}");
+    let mapped = broker.process.mapped_files();
+    assert!(mapped.iter().any(|path| path.ends_with("/millrace")), "the program itself is: {mapped:?}");
+    let data = broker.data.canonicalize().unwrap().display().to_string();
+    let ours: Vec<_> = mapped.iter().filter(|path| path.starts_with(&data)).collect();
+    assert!(ours.is_empty(), "{ours:?}");
+}
+
 /// One fetch that names more partitions than there are, many times over.
 #[test]
 fn a_fetch_that_names_a_hundred_thousand_partitions_is_answered() {

@@ -11,3 +11,4 @@ mod frames;
 mod groups;
 mod lifecycle;
 mod limits;
+mod retention;
