@@ -6,12 +6,14 @@ use millrace_protocol::ErrorCode;
 use millrace_protocol::messages::delete_groups::DeleteGroupsRequest;
 use millrace_protocol::messages::describe_configs::{DescribeConfigsRequest, DescribeConfigsResource};
 use millrace_protocol::messages::describe_groups::DescribeGroupsRequest;
+use millrace_protocol::messages::fetch::FetchRequest;
 use millrace_protocol::messages::find_coordinator::FindCoordinatorRequest;
 use millrace_protocol::messages::list_offsets::{ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic};
 use millrace_protocol::messages::offset_delete::{
     OffsetDeleteRequest, OffsetDeleteRequestPartition, OffsetDeleteRequestTopic,
 };
 use millrace_protocol::messages::offset_fetch::{OffsetFetchRequest, OffsetFetchRequestGroup};
+use millrace_tests::records::{FETCH_VERSION, batch, fetch_request, produce, values};
 use millrace_tests::{Connection, Millrace, Neighbour, until};
 
 /// Of the broker, where 100 MiB is the default: what is held below then takes a test's time.
@@ -24,6 +26,8 @@ const GROWTH_MAX_KIB: u64 = 250 * 1024;
 /// The slowest that anybody else may be served meanwhile.
 const PATIENCE: Duration = Duration::from_secs(4);
 const CONNECTIONS: usize = 16;
+/// How often one fetch names its partition: the frames of all of them have room in half of the budget.
+const AGAIN: usize = 50_000;
 
 fn names(count: usize) -> Vec<String> {
     (0..count).map(|number| format!("{number:x}")).collect()
@@ -79,6 +83,39 @@ fn many_requests_that_name_much_take_turns_and_bounded_memory() {
     assert!(slowest < PATIENCE, "a round of the neighbour took {slowest:?}");
     let (_, most_kib) = broker.memory_kib();
     assert!(most_kib - before_kib < GROWTH_MAX_KIB, "{before_kib} KiB before, {most_kib} KiB at most");
+}
+
+/// One partition, named again and again: it is waited for once, and told once.
+#[test]
+fn fetches_that_name_a_partition_again_and_again_wait_for_it_once() {
+    let broker = Millrace::start(&LIMITS);
+    broker.create_topic("t", &[]);
+    let neighbour = Neighbour::move_in(broker.address);
+    let (before_kib, _) = broker.memory_kib();
+    let mut request = FetchRequest { max_wait_ms: 60_000, min_bytes: 1, ..fetch_request("t", 0, 1 << 20) };
+    let partition = request.topics[0].partitions[0].clone();
+    request.topics[0].partitions = vec![partition; AGAIN];
+    let mut connections: Vec<_> = std::iter::repeat_with(|| broker.connect()).take(CONNECTIONS).collect();
+    connections.iter_mut().for_each(|connection| connection.send(&request, FETCH_VERSION));
+    neighbour.keeps_going();
+    for connection in &mut connections {
+        assert!(connection.is_silent_for(Duration::from_millis(100)), "it waits");
+    }
+    let (waiting_kib, _) = broker.memory_kib();
+    let written = produce(&mut broker.connect(), "t", batch(&[b"at last"]));
+    assert_eq!(written.error_code, ErrorCode::NONE);
+    for connection in &mut connections {
+        let answer = connection.answer::<FetchRequest>(FETCH_VERSION);
+        let partitions: Vec<_> = answer.responses.iter().flat_map(|topic| &topic.partitions).collect();
+        assert_eq!(partitions.len(), 1);
+        assert_eq!(values(partitions[0]), [(0, "at last".into())]);
+    }
+    let slowest = neighbour.move_out();
+    assert!(slowest < PATIENCE, "a round of the neighbour took {slowest:?}");
+    assert!(
+        waiting_kib - before_kib < GROWTH_MAX_KIB / 2,
+        "{before_kib} KiB before, {waiting_kib} KiB waiting"
+    );
 }
 
 /// Two bytes an entry: what fits into a frame and not into memory.

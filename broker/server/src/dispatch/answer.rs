@@ -10,7 +10,7 @@ use millrace_protocol::{Message, Request};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::{Instrument, Span, debug_span, error};
 
-use super::bulky::{self, Reading, Room};
+use super::bulky::{self, Prompt, Reading, Room};
 use super::{Answered, Dispatched};
 use crate::context::RequestContext;
 use crate::handlers as h;
@@ -98,57 +98,70 @@ pub(super) fn now_unless<R: Request + Send + 'static>(
 pub(super) fn produce(
     services: &Arc<Services>,
     context: RequestContext,
-    mut body: Reader,
+    body: Reader,
 ) -> Result<Dispatched, DecodeError> {
     let started = Instant::now();
-    let request = ProduceRequest::decode(&mut body, context.api_version)?;
-    if h::produce::looks_into(&services.partitions, &context, &request) {
-        return Ok(produce_aside(Arc::clone(services), context, request, started));
-    }
+    // Records stay in the frame, which has its own part of the budget.
+    let (request, room) = match bulky::prompt(services, body, context.api_version, 0)? {
+        Prompt::Now(request, room) if !h::produce::looks_into(&services.partitions, &context, &request) => {
+            (request, room)
+        }
+        prompt => return Ok(produce_aside(Arc::clone(services), context, prompt, started)),
+    };
     let wants_answer = request.acks != 0;
     let span = span(&context);
     let produced = span.in_scope(|| h::produce::handle(&services.partitions, &context, request));
-    let metrics = Arc::clone(&services.metrics);
     if wants_answer && !produced.flushes.is_empty() {
+        let services = Arc::clone(services);
         let work = async move {
             let response = aside(|| h::produce::flush(produced)).await?;
-            metrics.observe_request(context.api_key, started.elapsed());
-            frame(&context, context.api_version, &response).map(Some)
+            services.metrics.observe_request(context.api_key, started.elapsed());
+            tell_produced(&services, &context, room, wants_answer, &response)
         };
         return Ok(Dispatched::Waiting { answer: Box::pin(work.instrument(span)), barrier: false });
     }
-    metrics.observe_request(context.api_key, started.elapsed());
-    Ok(dispatched(tell_produced(&context, wants_answer, &produced.response)))
+    services.metrics.observe_request(context.api_key, started.elapsed());
+    Ok(dispatched(tell_produced(services, &context, room, wants_answer, &produced.response)))
 }
 
-/// Appends on a thread of its own, a few requests at a time: decompression may take seconds, and the
-/// connection's task shares its thread with others.
+/// Appends on a thread of its own, a few requests at a time: decompression may take seconds, and so may a
+/// request that names much, and the connection's task shares its thread with others.
 fn produce_aside(
     services: Arc<Services>,
     context: RequestContext,
-    request: ProduceRequest,
+    prompt: Prompt<ProduceRequest>,
     started: Instant,
 ) -> Dispatched {
     let span = span(&context);
-    let wants_answer = request.acks != 0;
     let work = async move {
-        let metrics = Arc::clone(&services.metrics);
-        let unpacking = Arc::clone(&services.unpacking);
-        let (context, response) = unpack(unpacking, move || {
+        let (request, mut room) = prompt.finish(&services).await?;
+        let turn = match room.turn.take() {
+            Some(turn) => turn,
+            None => turn(&services.unpacking).await?,
+        };
+        aside(move || {
+            let wants_answer = request.acks != 0;
             let produced = h::produce::handle(&services.partitions, &context, request);
             let response = if wants_answer { h::produce::flush(produced) } else { produced.response };
-            (context, response)
+            drop(turn);
+            services.metrics.observe_request(context.api_key, started.elapsed());
+            tell_produced(&services, &context, room, wants_answer, &response)
         })
-        .await?;
-        metrics.observe_request(context.api_key, started.elapsed());
-        tell_produced(&context, wants_answer, &response)
+        .await?
     };
     Dispatched::Waiting { answer: Box::pin(work.instrument(span)), barrier: true }
 }
 
-fn tell_produced(context: &RequestContext, wants_answer: bool, response: &ProduceResponse) -> Answered {
+fn tell_produced(
+    services: &Services,
+    context: &RequestContext,
+    room: Room,
+    wants_answer: bool,
+    response: &ProduceResponse,
+) -> Answered {
     if wants_answer {
-        return frame(context, context.api_version, response).map(Some);
+        let framed = frame(context, context.api_version, response)?;
+        return room.held_by(framed, services).map(Some);
     }
     // Nobody reads an error of `acks=0`; a closed connection makes the client look again
     // (`KafkaApis.handleProduceRequest`).
@@ -189,42 +202,73 @@ async fn unpack<T: Send + 'static>(
 pub(super) fn fetch(
     services: &Arc<Services>,
     context: RequestContext,
-    mut body: Reader,
+    body: Reader,
 ) -> Result<Dispatched, DecodeError> {
     let started = Instant::now();
-    let request = FetchRequest::decode(&mut body, context.api_version)?;
     let span = span(&context);
-    match span.in_scope(|| {
-        h::fetch::start(
-            &services.partitions,
-            &services.fetch_sessions,
-            services.config.load().limits.fetch_bytes_max,
-            &context,
-            request,
-        )
-    }) {
+    let bytes = body.remaining();
+    let (request, room) = match bulky::prompt(services, body, context.api_version, bytes)? {
+        Prompt::Now(request, room) => (request, room),
+        Prompt::Later(reading) => {
+            let services = Arc::clone(services);
+            let work = async move {
+                let (request, mut room) = reading.finish(&services).await?;
+                let turn = room.turn.take();
+                let (services, context, fetched) = aside(move || {
+                    let fetched = start_fetch(&services, &context, request);
+                    drop(turn);
+                    (services, context, fetched)
+                })
+                .await?;
+                finish_fetch(services, context, room, fetched, started).await
+            };
+            return Ok(Dispatched::Waiting { answer: Box::pin(work.instrument(span)), barrier: true });
+        }
+    };
+    match span.in_scope(|| start_fetch(services, &context, request)) {
         FetchStarted::Ready(answer) if !answer.wants_conversion(context.api_version) => {
             services.metrics.observe_request(context.api_key, started.elapsed());
-            Ok(dispatched(frame_fetch(&context, answer).map(Some)))
+            let framed = frame_fetch(&context, answer);
+            Ok(dispatched(framed.and_then(|framed| room.held_by(framed, services)).map(Some)))
         }
-        started_fetch => {
-            let metrics = Arc::clone(&services.metrics);
-            let unpacking = Arc::clone(&services.unpacking);
-            let version = context.api_version;
-            let work = async move {
-                let mut answer = match started_fetch {
-                    FetchStarted::Ready(answer) => answer,
-                    FetchStarted::Parked(parked) => parked.wait().await,
-                };
-                if answer.wants_conversion(version) {
-                    answer = unpack(unpacking, move || answer.converted(version)).await?;
-                }
-                metrics.observe_request(context.api_key, started.elapsed());
-                frame_fetch(&context, answer).map(Some)
-            };
+        fetched => {
+            let work = finish_fetch(Arc::clone(services), context, room, fetched, started);
             Ok(Dispatched::Waiting { answer: Box::pin(work.instrument(span)), barrier: false })
         }
     }
+}
+
+fn start_fetch(services: &Services, context: &RequestContext, request: FetchRequest) -> FetchStarted {
+    h::fetch::start(
+        &services.partitions,
+        &services.fetch_sessions,
+        services.config.load().limits.fetch_bytes_max,
+        context,
+        request,
+    )
+}
+
+/// Waits where that is wanted, and holds a part of the budget for what is waited for.
+async fn finish_fetch(
+    services: Arc<Services>,
+    context: RequestContext,
+    mut room: Room,
+    fetched: FetchStarted,
+    started: Instant,
+) -> Answered {
+    let version = context.api_version;
+    let mut answer = match fetched {
+        FetchStarted::Ready(answer) => answer,
+        FetchStarted::Parked(parked) => {
+            room.keep_for(parked.partitions());
+            parked.wait().await
+        }
+    };
+    if answer.wants_conversion(version) {
+        answer = unpack(Arc::clone(&services.unpacking), move || answer.converted(version)).await?;
+    }
+    services.metrics.observe_request(context.api_key, started.elapsed());
+    room.held_by(frame_fetch(&context, answer)?, &services).map(Some)
 }
 
 pub(super) fn span(context: &RequestContext) -> Span {

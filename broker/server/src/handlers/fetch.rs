@@ -355,6 +355,11 @@ fn down_converted(
 }
 
 impl ParkedFetch {
+    /// Partitions that it waits for.
+    pub(crate) fn partitions(&self) -> usize {
+        self.parking.partitions()
+    }
+
     /// Waits for enough to arrive, or for the client's patience to end, and reads once more.
     pub(crate) async fn wait(self) -> FetchAnswer {
         let Self { fetch, parking, wait_max } = self;

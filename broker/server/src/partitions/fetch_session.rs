@@ -15,6 +15,8 @@ use tokio::time::Instant;
 
 /// Partitions kept over all sessions. What goes beyond is served without a session.
 const PARTITIONS_MAX: usize = 1_000_000;
+/// Partitions of a request among which those that are named again are looked for without making a map.
+const FEW_PARTITIONS: usize = 64;
 /// The epoch of a request outside any session.
 const FINAL_EPOCH: i32 = -1;
 /// The epoch of a request that asks for a new session.
@@ -110,6 +112,12 @@ struct Slot {
 }
 
 impl Session {
+    fn wanting(wanted: Vec<Wanted>) -> Self {
+        let mut session = Self::default();
+        wanted.into_iter().for_each(|wanted| session.upsert(&wanted.topic, wanted.request));
+        session
+    }
+
     fn upsert(&mut self, topic: &TopicKey, request: FetchPartition) {
         let key = (topic.clone(), request.partition);
         match self.index.get(&key) {
@@ -196,7 +204,7 @@ impl FetchSessions {
         };
         let wanted = wanted(&request.topics);
         if request.session_epoch == FINAL_EPOCH || wanted.is_empty() {
-            return FetchContext::Sessionless(wanted);
+            return FetchContext::Sessionless(distinct(wanted));
         }
         let has_long_names = request.topics.iter().any(has_long_name);
         let mut cache = self.cache.lock();
@@ -204,13 +212,10 @@ impl FetchSessions {
             || cache.partitions + wanted.len() > self.partitions_max
             || !cache.make_room(self.slots_max, self.eviction_min)
         {
-            return FetchContext::Sessionless(wanted);
+            drop(cache);
+            return FetchContext::Sessionless(distinct(wanted));
         }
-        let mut session = Session { epoch: 1, by_id, ..Session::default() };
-        for wanted in wanted {
-            session.upsert(&wanted.topic, wanted.request);
-        }
-        FetchContext::Full(cache.insert(session))
+        FetchContext::Full(cache.insert(Session { epoch: 1, by_id, ..Session::wanting(wanted) }))
     }
 
     fn resume(
@@ -259,6 +264,18 @@ impl FetchSessions {
     fn close(&self, id: i32) {
         self.cache.lock().remove(id);
     }
+}
+
+/// Each partition once. The last word about it counts, at the place of the first (`FetchRequest.fetchData`).
+fn distinct(wanted: Vec<Wanted>) -> Vec<Wanted> {
+    let is_again = |(at, later): (usize, &Wanted)| {
+        let mut before = wanted[..at].iter();
+        before.any(|first| first.request.partition == later.request.partition && first.topic == later.topic)
+    };
+    if wanted.len() <= FEW_PARTITIONS && !wanted.iter().enumerate().any(is_again) {
+        return wanted;
+    }
+    Session::wanting(wanted).wanted
 }
 
 /// No topic has such a name, and a frame has room for enough of them to fill the memory of all sessions.
@@ -435,6 +452,25 @@ mod tests {
         let id = id_of(&open(&sessions, &request(0, 0, &[0])).unwrap());
         assert_eq!(open(&sessions, &named(id, 1)).unwrap_err(), ErrorCode::FETCH_SESSION_ID_NOT_FOUND);
         assert_eq!(sessions.open(), 0);
+    }
+
+    /// As Kafka reads such requests, into a map: the last word counts, at the place of the first.
+    #[test]
+    fn what_is_named_again_is_wanted_once() {
+        let sessions = FetchSessions::new(0, Duration::ZERO);
+        for (length, session_epoch) in [(20, -1), (20, 0), (1_000, -1), (1_000, 0)] {
+            let partitions: Vec<_> = (0..length / 2).chain(0..length / 2).collect();
+            let mut request = request(0, session_epoch, &partitions);
+            let named = &mut request.topics[0].partitions;
+            (0..).zip(named).for_each(|(at, partition)| partition.fetch_offset = at);
+            let FetchContext::Sessionless(wanted) = open(&sessions, &request).unwrap() else {
+                panic!("there is no room for a session")
+            };
+            let seen: Vec<_> =
+                wanted.iter().map(|each| (each.request.partition, each.request.fetch_offset)).collect();
+            let expected: Vec<_> = (0..length / 2).map(|at| (at, i64::from(length / 2 + at))).collect();
+            assert_eq!(seen, expected);
+        }
     }
 
     #[test]

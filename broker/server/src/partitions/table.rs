@@ -263,6 +263,11 @@ pub(crate) struct Parking {
 }
 
 impl Parking {
+    /// Partitions that it is parked on.
+    pub(crate) fn partitions(&self) -> usize {
+        self.named.len()
+    }
+
     /// Waits until enough has arrived.
     pub(crate) async fn woken(&self) {
         self.waiter.woken().await;

@@ -15,6 +15,7 @@ use millrace_protocol::messages::create_topics::{CreatableTopic, CreatableTopicC
 use millrace_protocol::messages::delete_groups::DeleteGroupsRequest;
 use millrace_protocol::messages::describe_configs::{DescribeConfigsRequest, DescribeConfigsResource};
 use millrace_protocol::messages::describe_groups::DescribeGroupsRequest;
+use millrace_protocol::messages::fetch::{FetchPartition, FetchRequest, FetchTopic};
 use millrace_protocol::messages::find_coordinator::FindCoordinatorRequest;
 use millrace_protocol::messages::heartbeat::HeartbeatRequest;
 use millrace_protocol::messages::join_group::JoinGroupRequest;
@@ -25,10 +26,11 @@ use millrace_protocol::messages::offset_commit::{
 };
 use millrace_protocol::messages::offset_delete::OffsetDeleteRequest;
 use millrace_protocol::messages::offset_fetch::{OffsetFetchRequest, OffsetFetchRequestGroup};
+use millrace_protocol::messages::produce::{PartitionProduceData, ProduceRequest};
 use millrace_protocol::messages::sync_group::SyncGroupRequest;
 use millrace_protocol::wire::{Reader, Writer};
 use millrace_protocol::{ErrorCode, Message, Request};
-use millrace_tests::records::{PRODUCE_VERSION, batch, produce_request};
+use millrace_tests::records::{FETCH_VERSION, PRODUCE_VERSION, batch, produce_request};
 use parking_lot::{Condvar, Mutex};
 
 use super::*;
@@ -462,4 +464,89 @@ async fn large_answers_hold_a_part_of_the_budget() {
     answers.clear();
     assert_eq!(services.budget.in_use_bytes(), 0);
     assert!(matches!(send(&services, &request, 4), Dispatched::Ready(Some(_))));
+}
+
+/// A fetch from so many partitions of the topic `wide`, whether they are there or not.
+fn wide_fetch(count: i32, session_epoch: i32) -> FetchRequest {
+    let partition = |partition| FetchPartition { partition, partition_max_bytes: 1, ..Default::default() };
+    let partitions = (0..count).map(partition).collect();
+    let topic = FetchTopic { topic: "wide".to_owned(), partitions, ..Default::default() };
+    let topics = vec![topic];
+    FetchRequest {
+        max_wait_ms: 60_000,
+        min_bytes: 1,
+        max_bytes: 1,
+        session_epoch,
+        topics,
+        ..Default::default()
+    }
+}
+
+/// As [`wide_fetch`], a record to each.
+fn wide_produce(count: i32) -> ProduceRequest {
+    let data = |index| PartitionProduceData { index, records: Some(batch(&[b"x"])) };
+    let mut request = produce_request("wide", 0, -1, None);
+    request.topic_data[0].partition_data = (0..count).map(data).collect();
+    request
+}
+
+/// Fetches and produces that name much hold a part of the budget: while they wait, and until they are answered.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fetches_and_produces_hold_what_they_name() {
+    const WIDE: i32 = 200;
+    const MUCH: i32 = 5_000;
+    const ENTRY_BYTES: usize = 256;
+    let bench = Bench::with(&["socket.request.max.bytes=8388608", "queued.max.request.bytes=33554432"]);
+    let services = bench.start(|| {}).await;
+    let topic = CreatableTopic {
+        name: "wide".to_owned(),
+        num_partitions: WIDE,
+        replication_factor: 1,
+        ..CreatableTopic::default()
+    };
+    let request = CreateTopicsRequest { topics: vec![topic], timeout_ms: 1_000, ..Default::default() };
+    ask(&services, &request, 5).await;
+    let in_use = || services.budget.in_use_bytes();
+
+    let Dispatched::Waiting { answer: narrow, barrier: false } =
+        send(&services, &wide_fetch(1, -1), FETCH_VERSION)
+    else {
+        panic!("there is nothing to read")
+    };
+    assert_eq!(in_use(), 0, "what names little holds nothing");
+    let Dispatched::Waiting { answer: wide, barrier: false } =
+        send(&services, &wide_fetch(WIDE, -1), FETCH_VERSION)
+    else {
+        panic!("there is nothing to read")
+    };
+    assert_eq!(in_use(), (1 + WIDE as usize) * ENTRY_BYTES, "while it is parked");
+    drop(narrow);
+
+    let Dispatched::Ready(Some(written)) = send(&services, &wide_produce(WIDE), PRODUCE_VERSION) else {
+        panic!("it is read and answered at once")
+    };
+    assert_eq!(in_use(), (1 + WIDE as usize) * ENTRY_BYTES + written.memory_bytes());
+    drop(written);
+    let read = wide.await.unwrap().unwrap();
+    assert_eq!(in_use(), read.memory_bytes(), "woken by what was written");
+    drop(read);
+    assert_eq!(in_use(), 0);
+
+    let requests = [
+        send(&services, &wide_fetch(MUCH, -1), FETCH_VERSION),
+        send(&services, &wide_fetch(MUCH, 0), FETCH_VERSION),
+        send(&services, &wide_produce(MUCH), PRODUCE_VERSION),
+    ];
+    for waiting in requests {
+        let Dispatched::Waiting { answer, barrier: true } = waiting else {
+            panic!("it waits for its turn, and holds up the next")
+        };
+        let answer = answer.await.unwrap().unwrap();
+        assert_eq!(in_use(), answer.memory_bytes());
+        drop(answer);
+        assert_eq!(in_use(), 0);
+    }
+    let unknown = ask(&services, &wide_produce(MUCH), PRODUCE_VERSION).await;
+    let codes = unknown.responses[0].partition_responses.iter().map(|partition| partition.error_code);
+    assert_eq!(codes.filter(|code| code.is_err()).count(), (MUCH - WIDE) as usize);
 }
