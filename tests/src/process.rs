@@ -1,10 +1,14 @@
 //! One child process with its output in a file, ended for certain and by its own id.
 
 use std::fs::File;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::io::Errno;
+use rustix::net::getpeername;
+use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, Signal, kill_process, pidfd_getfd, pidfd_open};
 
 use crate::waiting::until;
 
@@ -86,6 +90,74 @@ impl Process {
     pub fn open_files(&self) -> usize {
         std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
     }
+}
+
+impl Process {
+    /// Bytes that it has written to files, and sent out of files without reading them (`sendfile`). What it sends
+    /// out of its memory is not among them.
+    #[must_use]
+    pub fn written_bytes(&self) -> u64 {
+        let io = std::fs::read_to_string(format!("/proc/{}/io", self.child.id())).unwrap();
+        let line = io.lines().find_map(|line| line.strip_prefix("wchar: ")).unwrap();
+        line.parse().unwrap()
+    }
+
+    /// Its end of the connection from `client`, shared with this process, once it has accepted it.
+    ///
+    /// # Errors
+    /// `PERM` or `NOSYS` where the system lets no process look into its children so.
+    pub fn socket_of(&self, client: SocketAddr) -> rustix::io::Result<Option<OwnedFd>> {
+        let process = pidfd_open(Pid::from_child(&self.child), PidfdFlags::empty())?;
+        for entry in std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap() {
+            let entry = entry.unwrap();
+            // It may be closed meanwhile.
+            let Ok(target) = std::fs::read_link(entry.path()) else { continue };
+            if !target.to_string_lossy().starts_with("socket:") {
+                continue;
+            }
+            let number = entry.file_name().to_string_lossy().parse().unwrap();
+            let socket = match pidfd_getfd(&process, number, PidfdGetfdFlags::empty()) {
+                Err(Errno::BADF) => continue,
+                socket => socket?,
+            };
+            let peer = getpeername(&socket).ok().flatten().and_then(|peer| SocketAddr::try_from(peer).ok());
+            if peer == Some(client) {
+                return Ok(Some(socket));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Addresses that it listens on.
+    #[must_use]
+    pub fn listens_on(&self) -> Vec<SocketAddr> {
+        const LISTENING: &str = "0A";
+        let own: Vec<_> = std::fs::read_dir(format!("/proc/{}/fd", self.child.id()))
+            .unwrap()
+            .filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok())
+            .map(|target| target.to_string_lossy().into_owned())
+            .collect();
+        let tables = ["tcp", "tcp6"].map(|table| format!("/proc/{}/net/{table}", self.child.id()));
+        let tables: String = tables.iter().filter_map(|path| std::fs::read_to_string(path).ok()).collect();
+        let sockets = tables.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+        let listening = sockets.filter(|fields| {
+            fields.get(3) == Some(&LISTENING) && own.contains(&format!("socket:[{}]", fields[9]))
+        });
+        listening.map(|fields| address(fields[1])).collect()
+    }
+}
+
+/// An address as the kernel's tables write it: words of the machine's own order, in hexadecimal.
+fn address(text: &str) -> SocketAddr {
+    let (host, port) = text.split_once(':').unwrap();
+    let word = |at: usize| u32::from_str_radix(&host[at..at + 8], 16).unwrap().to_ne_bytes();
+    let host = if host.len() == 8 {
+        IpAddr::from(word(0))
+    } else {
+        let bytes: Vec<_> = (0..32).step_by(8).flat_map(word).collect();
+        IpAddr::from(<[u8; 16]>::try_from(bytes).unwrap())
+    };
+    SocketAddr::new(host, u16::from_str_radix(port, 16).unwrap())
 }
 
 impl Drop for Process {

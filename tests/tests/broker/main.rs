@@ -12,3 +12,4 @@ mod groups;
 mod lifecycle;
 mod limits;
 mod retention;
+mod sockets;
