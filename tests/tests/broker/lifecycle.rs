@@ -115,7 +115,8 @@ fn a_taken_port_is_named() {
     let broker = Millrace::start(&[]);
     let directory = tempfile::tempdir().unwrap();
     let listeners = format!("listeners=PLAINTEXT://{}", broker.address);
-    let (code, output) = run(directory.path(), &["serve", "--override", &listeners], &[]);
+    let (code, output) =
+        run(directory.path(), &["serve", "--override", &listeners, "--override", "http.listen="], &[]);
     assert!(code.is_some_and(|code| code != 0), "exit code {code:?}");
     assert!(output.contains(&broker.address.to_string()), "names the address: {output}");
 }

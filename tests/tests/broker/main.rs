@@ -5,6 +5,7 @@
 mod answers;
 mod bombs;
 mod bulky;
+mod defaults;
 mod deleted;
 mod disk;
 mod frames;
