@@ -23,6 +23,7 @@ pub struct Millrace {
     /// The process; restarted ones are others.
     pub process: Process,
     overrides: Vec<String>,
+    descriptors_max: Option<usize>,
     directory: PathBuf,
     _scratch: Option<tempfile::TempDir>,
 }
@@ -47,6 +48,16 @@ impl Millrace {
         broker
     }
 
+    /// As [`Millrace::start`], with no more than so many files and sockets open at once.
+    #[must_use]
+    pub fn start_with_descriptors(max: usize, overrides: &[&str]) -> Self {
+        let scratch = tempfile::Builder::new().prefix("millrace-tests-").tempdir().unwrap();
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
+        let mut broker = Self::start_limited(address, scratch.path(), overrides, Some(max));
+        broker._scratch = Some(scratch);
+        broker
+    }
+
     /// Starts one that keeps its data under `directory`, and waits until it answers.
     #[must_use]
     pub fn start_in(directory: &Path, overrides: &[&str]) -> Self {
@@ -54,17 +65,27 @@ impl Millrace {
     }
 
     fn start_at_in(address: SocketAddr, directory: &Path, overrides: &[&str]) -> Self {
+        Self::start_limited(address, directory, overrides, None)
+    }
+
+    fn start_limited(
+        address: SocketAddr,
+        directory: &Path,
+        overrides: &[&str],
+        descriptors_max: Option<usize>,
+    ) -> Self {
         let data = directory.join("data");
         let mut settings =
             vec![format!("listeners=PLAINTEXT://{address}"), format!("log.dirs={}", data.display())];
         settings.push("http.listen=".to_owned());
         settings.extend(overrides.iter().map(|each| (*each).to_owned()));
-        let process = spawn(directory, &settings);
+        let process = spawn(directory, &settings, descriptors_max);
         let broker = Self {
             address,
             data,
             process,
             overrides: settings,
+            descriptors_max,
             directory: directory.to_owned(),
             _scratch: None,
         };
@@ -90,7 +111,7 @@ impl Millrace {
     pub fn start_again(&mut self) -> Duration {
         assert!(self.process.ended().is_some(), "the broker runs");
         let started = Instant::now();
-        self.process = spawn(&self.directory, &self.overrides);
+        self.process = spawn(&self.directory, &self.overrides, self.descriptors_max);
         self.wait_ready();
         started.elapsed()
     }
@@ -131,8 +152,15 @@ impl Millrace {
     }
 }
 
-fn spawn(directory: &Path, settings: &[String]) -> Process {
-    let mut command = Command::new(places::millrace());
+fn spawn(directory: &Path, settings: &[String], descriptors_max: Option<usize>) -> Process {
+    let mut command = match descriptors_max {
+        None => Command::new(places::millrace()),
+        Some(max) => {
+            let mut shell = Command::new("sh");
+            shell.args(["-c", &format!("ulimit -n {max} && exec \"$@\""), "sh"]).arg(places::millrace());
+            shell
+        }
+    };
     command.arg("serve").current_dir(directory);
     for setting in settings {
         command.args(["--override", setting]);

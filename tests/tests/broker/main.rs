@@ -7,6 +7,7 @@ mod bombs;
 mod bulky;
 mod defaults;
 mod deleted;
+mod descriptors;
 mod disk;
 mod frames;
 mod groups;
