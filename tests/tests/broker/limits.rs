@@ -15,6 +15,8 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 
 const MIB: usize = 1 << 20;
 const IDLE_CONNECTIONS: usize = 10_000;
+/// Fewer say nothing about thousands.
+const IDLE_CONNECTIONS_MIN: usize = 5_000;
 
 /// Raises this process's limit of descriptors to what it may have, and returns it.
 fn descriptors() -> usize {
@@ -29,6 +31,11 @@ fn descriptors() -> usize {
 fn idle_connections_cost_next_to_nothing() {
     // The broker has one descriptor for each, and this process too; both have others besides.
     let count = IDLE_CONNECTIONS.min(descriptors().saturating_sub(1500));
+    assert!(
+        count >= IDLE_CONNECTIONS_MIN,
+        "descriptors for {count} connections only: raise the hard limit (ulimit -Hn) to {}",
+        IDLE_CONNECTIONS + 1500
+    );
     if count < IDLE_CONNECTIONS {
         millrace_tests::places::left_out(
             "idle-connections",
