@@ -17,6 +17,9 @@ pub const OFFSETS_RESET: &str = "OffsetsReset";
 /// Volumes are as large as asked.
 pub const STORAGE_RESIZED: &str = "StorageResized";
 
+/// The reason where another resource has what this one wants.
+pub const RESOURCE_CONFLICT: &str = "ResourceConflict";
+
 /// Kubernetes takes no longer message.
 const MESSAGE_BYTES_MAX: usize = 1024;
 

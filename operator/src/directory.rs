@@ -39,15 +39,33 @@ pub struct Want {
     pub name: String,
 }
 
-/// Who wants something. The first in this order has it: the oldest, then the least uid.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// Who wants something.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
     /// When the resource was made, in seconds since 1970.
     pub created: i64,
+    /// Its status says that it has it already.
+    pub has: bool,
     /// Its uid.
     pub uid: String,
     /// The resource.
     pub object: ObjectKey,
+}
+
+/// The first in this order has what several want: the oldest; of those made in the same second, which is as
+/// finely as Kubernetes tells, the one that has it already; then the one that was seen first.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    created: i64,
+    waits: bool,
+    seen: u64,
+    object: ObjectKey,
+}
+
+impl Rank {
+    fn of(claim: &Claim, seen: u64) -> Self {
+        Self { created: claim.created, waits: !claim.has, seen, object: claim.object.clone() }
+    }
 }
 
 /// The resources of one kind and what they want.
@@ -58,9 +76,18 @@ pub struct Claims {
 
 #[derive(Debug, Default)]
 struct ClaimsInner {
-    by_want: HashMap<Want, BTreeSet<Claim>>,
-    by_object: HashMap<ObjectKey, (Want, Claim)>,
+    by_want: HashMap<Want, BTreeSet<Rank>>,
+    by_object: HashMap<ObjectKey, Known>,
     by_cluster: HashMap<ObjectKey, HashSet<ObjectKey>>,
+    /// How many resources were seen.
+    seen: u64,
+}
+
+#[derive(Debug)]
+struct Known {
+    want: Want,
+    claim: Claim,
+    seen: u64,
 }
 
 impl Claims {
@@ -69,14 +96,21 @@ impl Claims {
     pub fn put(&self, want: Want, claim: Claim) -> Vec<ObjectKey> {
         let mut inner = self.inner.lock();
         let object = claim.object.clone();
-        if inner.by_object.get(&object).is_some_and(|known| *known == (want.clone(), claim.clone())) {
+        let known = inner.by_object.get(&object);
+        if known.is_some_and(|known| known.want == want && known.claim == claim) {
             return Vec::new();
         }
+        let seen = match known {
+            Some(known) if known.claim.uid == claim.uid => known.seen,
+            _ => inner.next_seen(),
+        };
         let mut rivals = inner.remove(&object).map(|(_, rivals)| rivals).unwrap_or_default();
         inner.by_cluster.entry(want.cluster.clone()).or_default().insert(object.clone());
-        inner.by_want.entry(want.clone()).or_default().insert(claim.clone());
+        inner.by_want.entry(want.clone()).or_default().insert(Rank::of(&claim, seen));
         rivals.extend(inner.rivals(&want, &object));
-        inner.by_object.insert(object, (want, claim));
+        rivals.sort_unstable();
+        rivals.dedup();
+        inner.by_object.insert(object, Known { want, claim, seen });
         rivals
     }
 
@@ -88,7 +122,7 @@ impl Claims {
     /// Who has what is wanted.
     #[must_use]
     pub fn owner(&self, want: &Want) -> Option<ObjectKey> {
-        self.inner.lock().by_want.get(want)?.first().map(|claim| claim.object.clone())
+        self.inner.lock().by_want.get(want)?.first().map(|rank| rank.object.clone())
     }
 
     /// All resources of a cluster.
@@ -105,10 +139,15 @@ impl Claims {
 }
 
 impl ClaimsInner {
+    fn next_seen(&mut self) -> u64 {
+        self.seen += 1;
+        self.seen
+    }
+
     fn remove(&mut self, object: &ObjectKey) -> Option<(Want, Vec<ObjectKey>)> {
-        let (want, claim) = self.by_object.remove(object)?;
+        let Known { want, claim, seen } = self.by_object.remove(object)?;
         if let Some(claims) = self.by_want.get_mut(&want) {
-            claims.remove(&claim);
+            claims.remove(&Rank::of(&claim, seen));
             if claims.is_empty() {
                 self.by_want.remove(&want);
             }
@@ -125,7 +164,7 @@ impl ClaimsInner {
 
     fn rivals(&self, want: &Want, object: &ObjectKey) -> Vec<ObjectKey> {
         let claims = self.by_want.get(want).into_iter().flatten();
-        claims.map(|claim| &claim.object).filter(|other| *other != object).cloned().collect()
+        claims.map(|rank| &rank.object).filter(|other| *other != object).cloned().collect()
     }
 }
 
@@ -175,7 +214,29 @@ mod tests {
     }
 
     fn claim(object: &str, created: i64) -> Claim {
-        Claim { created, uid: format!("uid-{object}"), object: key(object) }
+        Claim { created, has: false, uid: format!("uid-{object}"), object: key(object) }
+    }
+
+    #[test]
+    fn of_the_same_second_the_one_that_has_it_keeps_it_then_the_one_seen_first() {
+        let claims = Claims::default();
+        claims.put(want("orders"), claim("z", 100));
+        claims.put(want("orders"), claim("a", 100));
+        assert_eq!(claims.owner(&want("orders")), Some(key("z")), "seen first");
+        let has = Claim { has: true, ..claim("z", 100) };
+        assert_eq!(claims.put(want("orders"), has.clone()), [key("a")]);
+        assert_eq!(claims.owner(&want("orders")), Some(key("z")));
+
+        // An operator that has just started sees them in any order.
+        let claims = Claims::default();
+        claims.put(want("orders"), claim("a", 100));
+        claims.put(want("orders"), has);
+        assert_eq!(claims.owner(&want("orders")), Some(key("z")), "it has it");
+
+        // Deleted and made again within the second, it is another one.
+        let again = Claim { uid: "another".into(), ..claim("z", 100) };
+        claims.put(want("orders"), again);
+        assert_eq!(claims.owner(&want("orders")), Some(key("a")));
     }
 
     #[test]

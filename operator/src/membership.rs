@@ -7,7 +7,7 @@ use kube::{Api, Client};
 use millrace_crds::BrokerCluster;
 
 use crate::api::error::{ReconcileError, is_forbidden};
-use crate::conditions::{READY, Verdict};
+use crate::conditions::{READY, RESOURCE_CONFLICT, Verdict};
 use crate::context::Context;
 use crate::directory::{Claims, ClusterEntry, Want};
 use crate::kafka::link::{Health, Link};
@@ -39,7 +39,7 @@ pub fn admitted(
         && owner != *object
     {
         let message = format!("{} has {:?} already, and is older: delete one of the two", owner, want.name);
-        return Err(Denied::Verdict(Verdict::no(READY, "ResourceConflict", message)));
+        return Err(Denied::Verdict(Verdict::no(READY, RESOURCE_CONFLICT, message)));
     }
     let link = context
         .links

@@ -9,6 +9,7 @@ use kube::{Resource, ResourceExt};
 use millrace_crds::{BrokerCluster, ConsumerGroup, Topic};
 
 use crate::broker_cluster::names::bootstrap;
+use crate::conditions::{READY, RESOURCE_CONFLICT, find};
 use crate::consumer_group::validate::group_id;
 use crate::context::Context;
 use crate::directory::{Claim, Claims, ClusterEntry, Want};
@@ -95,7 +96,8 @@ pub fn topic(context: &Context, known: &mut Known, event: &Event<DeserializeGuar
             cluster: ObjectKey::of_cluster(&topic.spec.cluster_ref, &key.namespace),
             name: topic_name(&key.name, &topic.spec).to_owned(),
         };
-        put(&context.directory.topics, &context.bells.topics, want, topic);
+        let has = topic.status.as_ref().is_some_and(|status| status.topic_id.is_some());
+        put(&context.directory.topics, &context.bells.topics, want, has, topic);
     }
     for key in known.take(event) {
         context.scaling.demands.lock().remove(&key);
@@ -118,7 +120,9 @@ pub fn group(context: &Context, known: &mut Known, event: &Event<DeserializeGuar
             cluster: ObjectKey::of_cluster(&group.spec.cluster_ref, &key.namespace),
             name: group_id(&key.name, &group.spec).to_owned(),
         };
-        put(&context.directory.groups, &context.bells.groups, want, group);
+        let ready = group.status.as_ref().and_then(|status| find(&status.conditions, READY));
+        let has = ready.is_some_and(|ready| ready.reason != RESOURCE_CONFLICT);
+        put(&context.directory.groups, &context.bells.groups, want, has, group);
     }
     for key in known.take(event) {
         context.scaling.recommendations.lock().remove(&key);
@@ -142,9 +146,9 @@ where
     object.annotations_mut().remove("kubectl.kubernetes.io/last-applied-configuration");
 }
 
-fn put<K: ResourceExt>(claims: &Claims, bell: &Triggers, want: Want, object: &K) {
+fn put<K: ResourceExt>(claims: &Claims, bell: &Triggers, want: Want, has: bool, object: &K) {
     let created = object.meta().creation_timestamp.as_ref().map_or(0, |time| time.0.as_second());
-    let claim = Claim { created, uid: object.uid().unwrap_or_default(), object: ObjectKey::of(object) };
+    let claim = Claim { created, has, uid: object.uid().unwrap_or_default(), object: ObjectKey::of(object) };
     bell.pull_all(claims.put(want, claim));
 }
 
