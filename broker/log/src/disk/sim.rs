@@ -128,6 +128,12 @@ struct State {
     locks: BTreeMap<PathBuf, u64>,
     lives: u64,
     now_ms: i64,
+    ahead: Ahead,
+}
+
+/// What is going to happen.
+#[derive(Debug, Default)]
+struct Ahead {
     /// Changes left until everything fails.
     changes_left: Option<usize>,
     meanwhile: Option<Meanwhile>,
@@ -198,20 +204,20 @@ impl SimDisk {
     /// The machine stops after this many more changes: from then on every call fails and changes nothing,
     /// until [`SimDisk::crash`] or [`SimDisk::kill`].
     pub fn halt_after(&self, changes: usize) {
-        self.0.lock().changes_left = Some(changes);
+        self.0.lock().ahead.changes_left = Some(changes);
     }
 
     /// Lets something happen, once, while somebody asks for the length or time ([`Disk::stat`]) of a file whose
     /// path contains `path_part`: another thread was quicker.
     pub fn meanwhile(&self, path_part: &str, happens: impl FnOnce() + Send + 'static) {
         let meanwhile = Meanwhile { path_part: path_part.to_owned(), happens: Box::new(happens) };
-        self.0.lock().meanwhile = Some(meanwhile);
+        self.0.lock().ahead.meanwhile = Some(meanwhile);
     }
 
     /// Whether the machine stopped.
     #[must_use]
     pub fn is_halted(&self) -> bool {
-        self.0.lock().changes_left == Some(0)
+        self.0.lock().ahead.changes_left == Some(0)
     }
 
     /// Forgets all faults, limits and the read-only state.
@@ -260,7 +266,7 @@ impl Dice {
 impl State {
     fn end_process(&mut self) {
         self.lives += 1;
-        self.changes_left = None;
+        self.ahead.changes_left = None;
         self.locks.clear();
         let named: std::collections::BTreeSet<u64> =
             self.names.values().chain(self.durable_names.values()).filter_map(|inode| *inode).collect();
@@ -272,7 +278,7 @@ impl State {
     }
 
     fn check(&mut self, call: Call, path: &Path, changes: bool) -> io::Result<()> {
-        match &mut self.changes_left {
+        match &mut self.ahead.changes_left {
             Some(0) => return Err(io::Error::other("the machine has stopped")),
             Some(left) if changes => *left -= 1,
             _ => {}
@@ -341,7 +347,8 @@ impl Disk for SimDisk {
 
     fn stat(&self, path: &Path) -> io::Result<FileStat> {
         let text = path.to_string_lossy();
-        let meanwhile = self.0.lock().meanwhile.take_if(|meanwhile| text.contains(&meanwhile.path_part));
+        let meanwhile =
+            self.0.lock().ahead.meanwhile.take_if(|meanwhile| text.contains(&meanwhile.path_part));
         if let Some(meanwhile) = meanwhile {
             (meanwhile.happens)();
         }
@@ -488,7 +495,7 @@ impl DiskFile for SimFile {
     fn write_all_at(&self, bufs: &mut [IoSlice<'_>], offset: u64) -> io::Result<()> {
         let mut bytes: Vec<u8> = bufs.iter().flat_map(|buf| buf.iter().copied()).collect();
         let mut state = self.living()?;
-        let cannot_begin = state.read_only || state.changes_left == Some(0);
+        let cannot_begin = state.read_only || state.ahead.changes_left == Some(0);
         let mut result = state.check(Call::Write, &self.path, true);
         if result.is_err() {
             // A write that fails may have begun.
