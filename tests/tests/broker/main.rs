@@ -15,3 +15,4 @@ mod lifecycle;
 mod limits;
 mod retention;
 mod sockets;
+mod terminal;
