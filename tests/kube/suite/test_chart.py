@@ -45,6 +45,16 @@ def follow_notes(shell):
     return {command: shell.run(command, deadline_s=360) for command in notes(shell, "millrace", NAMESPACE)}
 
 
+def read_in_a_pod(shell):
+    """The first record of topic greetings. From the pod's log: kubectl run may attach when a short program has ended."""
+    client = "-- consume greetings --from-beginning -n 1 --bootstrap-server main-bootstrap.chart.svc:9092"
+    shell.run(f"kubectl -n chart run reader --restart=Never --image=millrace:0.1.0 {client}")
+    shell.run("kubectl -n chart wait pod/reader --for=jsonpath='{.status.phase}'=Succeeded --timeout=60s")
+    read = shell.run("kubectl -n chart logs reader")
+    shell.run("kubectl -n chart delete pod reader --now")
+    return read.splitlines()[0]
+
+
 def assert_nothing_left(release):
     """Of the release, but for volumes, which stay unless asked otherwise."""
     release.wait_for("pods", "are gone", lambda pods: not (pods and pods["items"]))
@@ -127,8 +137,7 @@ def test_a_release_with_its_cluster_topics_and_groups(shell, release, tmp_path):
     release.wait_for("topic orders", "has 6 partitions", lambda topic: topic["status"].get("partitions") == 6)
     release.wait_for("topic plain", "is gone", lambda topic: topic is None)
     assert release.get("pod main-broker-0")["metadata"]["uid"] == broker, "the broker was restarted for nothing"
-    read = 'kubectl -n chart run reader --rm -i --restart=Never --image=millrace:0.1.0 -- consume greetings --from-beginning -n 1'
-    assert "hello" in shell.run(f"{read} --bootstrap-server main-bootstrap.chart.svc:9092")
+    assert read_in_a_pod(shell) == "hello"
 
     shell.run(f"helm uninstall millrace --namespace {NAMESPACE} --wait --timeout 60s")
     assert_nothing_left(release)
@@ -138,6 +147,6 @@ def test_a_release_with_its_cluster_topics_and_groups(shell, release, tmp_path):
     # The same release again finds its data.
     shell.run(f"helm install millrace {chart}")
     release.wait_ready("brokercluster/main", "topic/orders")
-    assert "hello" in shell.run(f"{read} --bootstrap-server main-bootstrap.chart.svc:9092")
+    assert read_in_a_pod(shell) == "hello"
     shell.run(f"helm uninstall millrace --namespace {NAMESPACE} --wait --timeout 60s")
     shell.run(f"kubectl delete namespace {NAMESPACE} --timeout=60s", deadline_s=90)
