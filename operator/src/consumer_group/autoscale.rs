@@ -14,8 +14,18 @@ pub struct Recommendations {
 }
 
 impl Recommendations {
-    /// Takes a look and gives the number of members to have.
-    pub fn look(&mut self, spec: &ValidatedScaling, group: &GroupObservation, now: Instant) -> i32 {
+    /// Takes a look and gives the number of members to have. What the `present` ones were wanted for before the
+    /// first look is not known: they stay until fewer sufficed for the whole window.
+    pub fn look(
+        &mut self,
+        spec: &ValidatedScaling,
+        group: &GroupObservation,
+        present: i32,
+        now: Instant,
+    ) -> i32 {
+        if self.falling.is_empty() {
+            self.falling.push_back((now, present.clamp(spec.replicas_min, spec.replicas_max)));
+        }
         let wanted = wanted(spec, group);
         self.push(wanted, now, spec.stabilization);
         self.falling.front().map_or(wanted, |(_, greatest)| *greatest).min(ceiling(spec, group))
@@ -77,19 +87,32 @@ mod tests {
         let (spec, start) = (spec(1, 10), Instant::now());
         let at = |second: u64| start + Duration::from_secs(second);
         let mut lately = Recommendations::default();
-        assert_eq!(lately.look(&spec, &group(&[0, 0, 0, 0]), at(0)), 1);
-        assert_eq!(lately.look(&spec, &group(&[101, 100, 0, 0]), at(5)), 3);
-        assert_eq!(lately.look(&spec, &group(&[10, 0, 0, 0]), at(30)), 3, "it may come back");
-        assert_eq!(lately.look(&spec, &group(&[150, 0, 0, 0]), at(50)), 3);
-        assert_eq!(lately.look(&spec, &group(&[0, 0, 0, 0]), at(66)), 2, "three were last asked for at 5");
-        assert_eq!(lately.look(&spec, &group(&[0, 0, 0, 0]), at(111)), 1);
+        assert_eq!(lately.look(&spec, &group(&[0, 0, 0, 0]), 0, at(0)), 1);
+        assert_eq!(lately.look(&spec, &group(&[101, 100, 0, 0]), 0, at(5)), 3);
+        assert_eq!(lately.look(&spec, &group(&[10, 0, 0, 0]), 0, at(30)), 3, "it may come back");
+        assert_eq!(lately.look(&spec, &group(&[150, 0, 0, 0]), 0, at(50)), 3);
+        assert_eq!(lately.look(&spec, &group(&[0, 0, 0, 0]), 0, at(66)), 2, "three were last asked for at 5");
+        assert_eq!(lately.look(&spec, &group(&[0, 0, 0, 0]), 0, at(111)), 1);
+    }
+
+    /// After a restart of the operator, and for a Deployment that ran before there was a ConsumerGroup.
+    #[test]
+    fn members_that_were_there_before_stay_for_the_window() {
+        let (spec, start) = (spec(1, 10), Instant::now());
+        let at = |second: u64| start + Duration::from_secs(second);
+        let mut lately = Recommendations::default();
+        assert_eq!(lately.look(&spec, &group(&[0; 12]), 10, at(0)), 10);
+        assert_eq!(lately.look(&spec, &group(&[0; 12]), 10, at(60)), 10);
+        assert_eq!(lately.look(&spec, &group(&[0; 12]), 10, at(61)), 1);
+        assert_eq!(Recommendations::default().look(&spec, &group(&[0; 12]), 50, start), 10, "within bounds");
+        assert_eq!(Recommendations::default().look(&spec, &group(&[900; 12]), 2, start), 10, "more at once");
     }
 
     #[test]
     fn never_beyond_the_partitions_nor_the_bounds() {
         let now = Instant::now();
         let look = |spec: ValidatedScaling, group: GroupObservation| {
-            Recommendations::default().look(&spec, &group, now)
+            Recommendations::default().look(&spec, &group, 0, now)
         };
         assert_eq!(look(spec(1, 10), group(&[5000, 5000])), 2);
         assert_eq!(look(spec(1, 3), group(&[5000; 8])), 3);
@@ -102,6 +125,6 @@ mod tests {
     fn what_was_never_committed_waits_too() {
         let mut group = group(&[0]);
         group.positions.values_mut().for_each(|one| (one.committed, one.end) = (None, 250));
-        assert_eq!(Recommendations::default().look(&spec(0, 1), &group, Instant::now()), 1);
+        assert_eq!(Recommendations::default().look(&spec(0, 1), &group, 0, Instant::now()), 1);
     }
 }

@@ -12,8 +12,9 @@ use millrace_client::ClientError;
 use millrace_crds::{ConsumerGroup, ConsumerGroupStatus, DeletionPolicy, OffsetResetStatus};
 
 use super::act::make_move;
+use super::autoscale::Recommendations;
 use super::reset::{Move, decide};
-use super::scale::{Scaled, scale};
+use super::scale::{present, scale};
 use super::status::{Ingredients, observed, with_verdicts};
 use super::validate::{ValidatedGroup, group_id, validate};
 use crate::api::error::ReconcileError;
@@ -189,24 +190,33 @@ impl<'a> Pass<'a> {
         seen: &GroupObservation,
     ) -> Result<(i32, Option<Problem>), ReconcileError> {
         let Some(spec) = &group.autoscaling else { return Ok((0, None)) };
+        let (client, namespace) = (&self.context.client, &self.key.namespace);
+        let from = match present(client, namespace, &spec.deployment).await? {
+            Ok(from) => from,
+            Err(problem) => {
+                // For the status; it is not what the Deployment was told.
+                let desired = Recommendations::default().look(spec, seen, 0, Instant::now());
+                return Ok((desired, Some(problem)));
+            }
+        };
         let desired = {
             let mut lately = self.context.scaling.recommendations.lock();
-            lately.entry(self.key.clone()).or_default().look(spec, seen, Instant::now())
+            lately.entry(self.key.clone()).or_default().look(spec, seen, from, Instant::now())
         };
-        match scale(&self.context.client, &self.key.namespace, &spec.deployment, desired).await? {
-            Scaled::Kept => Ok((desired, None)),
-            Scaled::Refused(problem) => Ok((desired, Some(problem))),
-            Scaled::From(from) => {
-                let note = format!(
-                    "Deployment {} was scaled from {from} to {desired}: {} records wait in {} partitions",
-                    spec.deployment,
-                    seen.backlog(),
-                    seen.positions.len(),
-                );
-                self.context.reporter.normal(&self.reference(), "Scaled", "Scale", note).await;
-                Ok((desired, None))
-            }
+        if desired == from {
+            return Ok((desired, None));
         }
+        let refused = scale(client, namespace, &spec.deployment, desired).await?;
+        if refused.is_none() {
+            let note = format!(
+                "Deployment {} was scaled from {from} to {desired}: {} records wait in {} partitions",
+                spec.deployment,
+                seen.backlog(),
+                seen.positions.len(),
+            );
+            self.context.reporter.normal(&self.reference(), "Scaled", "Scale", note).await;
+        }
+        Ok((desired, refused))
     }
 
     /// Not possible until the resource, the cluster or another resource changes.
