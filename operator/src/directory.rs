@@ -119,10 +119,15 @@ impl Claims {
         self.inner.lock().remove(object)
     }
 
-    /// Who has what is wanted.
+    /// Who has what is wanted: of those that the cluster lets in, where it is known. Others must not keep them
+    /// out of what they cannot have themselves.
     #[must_use]
-    pub fn owner(&self, want: &Want) -> Option<ObjectKey> {
-        self.inner.lock().by_want.get(want)?.first().map(|rank| rank.object.clone())
+    pub fn owner(&self, want: &Want, cluster: Option<&ClusterEntry>) -> Option<ObjectKey> {
+        let inner = self.inner.lock();
+        let mut objects = inner.by_want.get(want)?.iter().map(|rank| &rank.object);
+        let allowed =
+            |object: &ObjectKey| cluster.is_none_or(|entry| entry.allows(&want.cluster, &object.namespace));
+        objects.find(|object| allowed(object)).cloned()
     }
 
     /// All resources of a cluster.
@@ -179,6 +184,18 @@ pub struct Directory {
 }
 
 impl Directory {
+    /// Which Topic has a topic.
+    #[must_use]
+    pub fn topic_owner(&self, want: &Want) -> Option<ObjectKey> {
+        self.topics.owner(want, self.cluster(&want.cluster).as_ref())
+    }
+
+    /// Which ConsumerGroup has a group.
+    #[must_use]
+    pub fn group_owner(&self, want: &Want) -> Option<ObjectKey> {
+        self.groups.owner(want, self.cluster(&want.cluster).as_ref())
+    }
+
     /// A cluster, if there is one.
     #[must_use]
     pub fn cluster(&self, key: &ObjectKey) -> Option<ClusterEntry> {
@@ -222,21 +239,21 @@ mod tests {
         let claims = Claims::default();
         claims.put(want("orders"), claim("z", 100));
         claims.put(want("orders"), claim("a", 100));
-        assert_eq!(claims.owner(&want("orders")), Some(key("z")), "seen first");
+        assert_eq!(claims.owner(&want("orders"), None), Some(key("z")), "seen first");
         let has = Claim { has: true, ..claim("z", 100) };
         assert_eq!(claims.put(want("orders"), has.clone()), [key("a")]);
-        assert_eq!(claims.owner(&want("orders")), Some(key("z")));
+        assert_eq!(claims.owner(&want("orders"), None), Some(key("z")));
 
         // An operator that has just started sees them in any order.
         let claims = Claims::default();
         claims.put(want("orders"), claim("a", 100));
         claims.put(want("orders"), has);
-        assert_eq!(claims.owner(&want("orders")), Some(key("z")), "it has it");
+        assert_eq!(claims.owner(&want("orders"), None), Some(key("z")), "it has it");
 
         // Deleted and made again within the second, it is another one.
         let again = Claim { uid: "another".into(), ..claim("z", 100) };
         claims.put(want("orders"), again);
-        assert_eq!(claims.owner(&want("orders")), Some(key("a")));
+        assert_eq!(claims.owner(&want("orders"), None), Some(key("a")));
     }
 
     #[test]
@@ -244,12 +261,12 @@ mod tests {
         let claims = Claims::default();
         assert!(claims.put(want("orders"), claim("young", 200)).is_empty());
         assert_eq!(claims.put(want("orders"), claim("old", 100)), [key("young")]);
-        assert_eq!(claims.owner(&want("orders")), Some(key("old")));
+        assert_eq!(claims.owner(&want("orders"), None), Some(key("old")));
         assert!(claims.put(want("orders"), claim("old", 100)).is_empty(), "nothing new");
         assert_eq!(claims.remove(&key("old")), Some((want("orders"), vec![key("young")])));
-        assert_eq!(claims.owner(&want("orders")), Some(key("young")));
+        assert_eq!(claims.owner(&want("orders"), None), Some(key("young")));
         claims.remove(&key("young"));
-        assert_eq!(claims.owner(&want("orders")), None);
+        assert_eq!(claims.owner(&want("orders"), None), None);
         assert!(!claims.has_any(&key("main")));
     }
 
@@ -262,8 +279,26 @@ mod tests {
         let mut told = claims.put(want("b"), claim("one", 1));
         told.sort();
         assert_eq!(told, [key("three"), key("two")]);
-        assert_eq!(claims.owner(&want("a")), Some(key("two")));
-        assert_eq!(claims.owner(&want("b")), Some(key("one")));
+        assert_eq!(claims.owner(&want("a"), None), Some(key("two")));
+        assert_eq!(claims.owner(&want("b"), None), Some(key("one")));
+    }
+
+    #[test]
+    fn whoever_is_not_let_in_keeps_nobody_out() {
+        let claims = Claims::default();
+        let stranger = ObjectKey { namespace: "elsewhere".into(), name: "orders".into() };
+        claims.put(want("orders"), Claim { object: stranger.clone(), ..claim("stranger", 1) });
+        claims.put(want("orders"), claim("ours", 2));
+        let entry = |allowed: &[&str]| ClusterEntry {
+            uid: "u".into(),
+            deleting: false,
+            bootstrap: String::new(),
+            allowed_namespaces: allowed.iter().map(|&name| name.to_owned()).collect(),
+        };
+        assert_eq!(claims.owner(&want("orders"), Some(&entry(&[]))), Some(key("ours")));
+        assert_eq!(claims.owner(&want("orders"), Some(&entry(&["elsewhere"]))), Some(stranger));
+        claims.remove(&key("ours"));
+        assert_eq!(claims.owner(&want("orders"), Some(&entry(&[]))), None);
     }
 
     #[test]

@@ -83,13 +83,13 @@ fn fill_figures(context: &Context) {
     for (cluster, link) in context.links.all() {
         for (topic, figures) in link.all_figures() {
             let want = Want { cluster: cluster.clone(), name: topic };
-            if let Some(key) = context.directory.topics.owner(&want) {
+            if let Some(key) = context.directory.topic_owner(&want) {
                 context.metrics.topic(&key, &cluster.name, &want.name, &figures);
             }
         }
         for (group, seen) in link.all_groups() {
             let want = Want { cluster: cluster.clone(), name: group };
-            if let Some(key) = context.directory.groups.owner(&want) {
+            if let Some(key) = context.directory.group_owner(&want) {
                 context.metrics.group(&key, &cluster.name, &want.name, &seen);
             }
         }

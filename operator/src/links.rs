@@ -96,8 +96,8 @@ fn bell(cluster: ObjectKey, directory: Arc<Directory>, bells: Arc<Bells>) -> Bel
                 bells.topics.pull_all(directory.topics.of_cluster(&cluster));
                 bells.groups.pull_all(directory.groups.of_cluster(&cluster));
             }
-            Subject::Topic(name) => bells.topics.pull_all(directory.topics.owner(&want(name))),
-            Subject::Group(id) => bells.groups.pull_all(directory.groups.owner(&want(id))),
+            Subject::Topic(name) => bells.topics.pull_all(directory.topic_owner(&want(name))),
+            Subject::Group(id) => bells.groups.pull_all(directory.group_owner(&want(id))),
         }
     })
 }

@@ -35,7 +35,7 @@ pub fn admitted(
 ) -> Result<Arc<Link>, Denied> {
     let cluster = context.directory.cluster(&want.cluster);
     let cluster = belongs(cluster, object, &want.cluster).map_err(Denied::Verdict)?;
-    if let Some(owner) = claims.owner(want)
+    if let Some(owner) = claims.owner(want, Some(&cluster))
         && owner != *object
     {
         let message = format!("{} has {:?} already, and is older: delete one of the two", owner, want.name);

@@ -219,6 +219,11 @@ impl<'a> Pass<'a> {
         Ok((desired, refused))
     }
 
+    /// Whether it has the group; one that the cluster does not let in has none.
+    fn owns(&self) -> bool {
+        self.context.directory.group_owner(&self.want).is_some_and(|owner| owner == self.key)
+    }
+
     /// Not possible until the resource, the cluster or another resource changes.
     async fn refuse(&self, verdict: Verdict) -> Result<Action, ReconcileError> {
         self.publish(with_verdicts(&self.before, vec![verdict], self.generation(), Timestamp::now())).await?;
@@ -246,7 +251,7 @@ impl<'a> Pass<'a> {
         let context = self.context;
         let delete = self.group.spec.deletion_policy == Some(DeletionPolicy::Delete)
             && !is_paused(&self.group)
-            && context.directory.groups.owner(&self.want).is_none_or(|owner| owner == self.key)
+            && self.owns()
             && membership::stays(&context.client, context, &self.want.cluster).await?;
         if delete && let Some(cluster) = context.directory.cluster(&self.want.cluster) {
             let link = context.links.get(&self.want.cluster, &cluster)?;

@@ -196,7 +196,7 @@ impl<'a> Pass<'a> {
             policy: Some(self.topic.spec.deletion_policy.unwrap_or(DeletionPolicy::Delete)),
             paused: is_paused(&self.topic),
             cluster_stays: membership::stays(&context.client, context, &self.want.cluster).await?,
-            owns: context.directory.topics.owner(&self.want).is_none_or(|owner| owner == self.key),
+            owns: context.directory.topic_owner(&self.want).is_none_or(|owner| owner == self.key),
             managed: self.before.origin.is_some(),
         };
         match farewell(circumstances) {
