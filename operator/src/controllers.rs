@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::error::ReconcileError;
 use crate::api::watches::{Guarded, children, cluster_of, resources, whole_children};
-use crate::context::Context;
+use crate::context::{Bells, Context};
 use crate::names::ObjectKey;
 use crate::triggers::Triggers;
 use crate::watched::{self, Known};
@@ -80,8 +80,9 @@ pub async fn run(
 ) {
     let mut running: FuturesUnordered<BoxFuture<'static, ()>> = FuturesUnordered::new();
     let mut cluster_stores = Vec::new();
-    for scope in &scopes {
-        let (controller, store) = clusters(Arc::clone(&context), scope, &stop);
+    let routes = Routes::start(&context.bells, &scopes, &stop);
+    for (scope, route) in scopes.iter().zip(&routes) {
+        let (controller, store) = clusters(Arc::clone(&context), scope, &route.clusters, &stop);
         running.push(controller);
         cluster_stores.push(store);
     }
@@ -96,7 +97,6 @@ pub async fn run(
         () = drain(&mut running) => return,
         () = stop.cancelled() => return drain(&mut running).await,
     }
-    let routes = Routes::start(&context, &scopes, &stop);
     for (scope, route) in scopes.iter().zip(routes) {
         running.push(topics(Arc::clone(&context), scope, route.topics, &stop));
         running.push(groups(Arc::clone(&context), scope, route.groups, &stop));
@@ -112,19 +112,21 @@ async fn drain(running: &mut FuturesUnordered<BoxFuture<'static, ()>>) {
 /// The bells of one scope.
 #[derive(Default)]
 struct Routes {
+    clusters: Triggers,
     topics: Triggers,
     groups: Triggers,
 }
 
 impl Routes {
     /// Shares what the bells ring for among the scopes, by namespace.
-    fn start(context: &Arc<Context>, scopes: &[Scope], stop: &CancellationToken) -> Vec<Self> {
+    fn start(bells: &Bells, scopes: &[Scope], stop: &CancellationToken) -> Vec<Self> {
         let routes: Vec<Self> = scopes.iter().map(|_| Self::default()).collect();
         let targets = |pick: fn(&Self) -> &Triggers| -> Vec<(Scope, Triggers)> {
             scopes.iter().cloned().zip(routes.iter().map(|route| pick(route).clone())).collect()
         };
-        share(&context.bells.topics, targets(|route| &route.topics), stop);
-        share(&context.bells.groups, targets(|route| &route.groups), stop);
+        share(&bells.clusters, targets(|route| &route.clusters), stop);
+        share(&bells.topics, targets(|route| &route.topics), stop);
+        share(&bells.groups, targets(|route| &route.groups), stop);
         routes
     }
 }
@@ -143,14 +145,13 @@ fn share(bell: &Triggers, targets: Vec<(Scope, Triggers)>, stop: &CancellationTo
 fn clusters(
     context: Arc<Context>,
     scope: &Scope,
+    bell: &Triggers,
     stop: &CancellationToken,
 ) -> (BoxFuture<'static, ()>, Store<Guarded<BrokerCluster>>) {
     let client = context.client.clone();
     let (noting, mut known) = (Arc::clone(&context), Known::default());
     let note = move |event: &_| watched::cluster(&noting, &mut known, event);
     let (objects, store) = resources::<BrokerCluster>(scope.api(&client), note);
-    let bell = Triggers::default();
-    share(&context.bells.clusters, vec![(scope.clone(), bell.clone())], stop);
     let controller = Controller::for_stream(objects, store.clone())
         .with_config(Config::default().concurrency(CLUSTERS_AT_A_TIME))
         .watches_stream(whole_children::<StatefulSet>(scope.api(&client)), owner)
@@ -161,7 +162,7 @@ fn clusters(
         .watches_stream(children::<ServiceAccount>(scope.api(&client)), owner)
         .watches_stream(children::<PodDisruptionBudget>(scope.api(&client)), owner)
         .watches_stream(children::<NetworkPolicy>(scope.api(&client)), owner)
-        .reconcile_on(references(&bell))
+        .reconcile_on(references(bell))
         .graceful_shutdown_on(stop.clone().cancelled_owned());
     let running =
         start(controller, context, broker_cluster::reconcile::KIND, broker_cluster::reconcile::reconcile);
@@ -261,4 +262,32 @@ where
             std::future::ready(())
         })
         .boxed()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn each_namespace_gets_what_was_rung_for_it() {
+        let (bells, stop) = (Bells::default(), CancellationToken::new());
+        let scopes = Scope::of(&["one".to_owned(), "two".to_owned()]);
+        let routes = Routes::start(&bells, &scopes, &stop);
+        let key = |namespace: &str, name: &str| ObjectKey { namespace: namespace.into(), name: name.into() };
+        let picks: [fn(&Routes) -> &Triggers; 3] =
+            [|route| &route.clusters, |route| &route.topics, |route| &route.groups];
+        for (bell, pick) in [&bells.clusters, &bells.topics, &bells.groups].into_iter().zip(picks) {
+            for round in 0..8 {
+                let name = format!("main-{round}");
+                for (namespace, route) in ["one", "two"].into_iter().zip(&routes) {
+                    bell.pull(key("elsewhere", &name));
+                    bell.pull(key(namespace, &name));
+                    let mut heard = Box::pin(pick(route).stream());
+                    let heard = tokio::time::timeout(std::time::Duration::from_secs(10), heard.next()).await;
+                    assert_eq!(heard.unwrap(), Some(key(namespace, &name)));
+                }
+            }
+        }
+        stop.cancel();
+    }
 }
