@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
@@ -19,6 +20,9 @@ use crate::http::{self, Readiness};
 use crate::leader::Candidate;
 use crate::links::Links;
 use crate::metrics::Metrics;
+
+/// What is under way when the Lease is lost may take so long to end.
+const ENDING: Duration = Duration::from_secs(2);
 
 /// What `run` can be told.
 #[derive(Debug, Args)]
@@ -100,13 +104,14 @@ async fn lead(
         let work = stop.child_token();
         let mut controllers = Box::pin(controllers::run(context, scopes, work.clone(), ready));
         let deposed = tokio::select! {
-            () = &mut controllers => false,
-            () = candidate.deposed() => true,
+            () = &mut controllers => None,
+            why = candidate.deposed() => Some(why),
         };
-        if deposed {
+        if let Some(why) = deposed {
             work.cancel();
-            controllers.await;
-            anyhow::bail!("the Lease was lost");
+            // What hangs ends with the process: another operator works from now on.
+            let _ = tokio::time::timeout(ENDING, controllers).await;
+            anyhow::bail!("the Lease was lost: {why}");
         }
     }
     candidate.resign().await;

@@ -1,0 +1,35 @@
+"""The operators of a release: which of them works, and how one is cut off."""
+
+import contextlib
+import os
+from pathlib import Path
+
+# Where pods find the API server.
+API_SERVICE = "10.96.0.1"
+
+
+def leader(operator):
+    """The pod that holds the Lease; None between two."""
+    return operator.get("lease millrace-operator")["spec"].get("holderIdentity")
+
+
+def process_of(pod):
+    """The id of a process in a pod that carries its name in POD_NAME."""
+    for environment in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):
+            if f"POD_NAME={pod}".encode() in environment.read_bytes().split(b"\0"):
+                return int(environment.parent.name)
+    raise AssertionError(f"no process of pod {pod}")
+
+
+@contextlib.contextmanager
+def cut_off(shell, pod):
+    """The API server does not get the pod's packets, and the pod is not told: a network that came apart."""
+    # Held open, so that the network can be named whatever becomes of the process.
+    with open(f"/proc/{process_of(pod)}/ns/net") as network:
+        route = f"nsenter --net=/proc/{os.getpid()}/fd/{network.fileno()} ip route"
+        shell.run(f"{route} add blackhole {API_SERVICE}")
+        try:
+            yield
+        finally:
+            shell.run(f"{route} del blackhole {API_SERVICE}")
