@@ -26,6 +26,8 @@ use crate::{Condition, PodTemplateSpec, Scalar};
     doc = "A cluster of Millrace brokers, which speak the Kafka protocol. The operator runs them in a StatefulSet, behind the Service NAME-bootstrap on port 9092.",
     validation = Rule::new("size(self.metadata.name) <= 40")
         .message("the name may have at most 40 characters, so that the names of pods and Services fit"),
+    validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')")
+        .message("the name may have lower-case letters, digits and hyphens, and begins with a letter, as names of Services do"),
     printcolumn(name = "Brokers", type_ = "integer", json_path = ".status.replicas"),
     printcolumn(name = "Up", type_ = "integer", json_path = ".status.readyReplicas"),
     printcolumn(name = "Bootstrap", type_ = "string", json_path = ".status.bootstrap"),

@@ -50,6 +50,7 @@ pub struct PodTemplateSpec {
     /// Environment variables of the brokers, such as MILLRACE_LOG_LEVEL. Settings belong into spec.config.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub env: Option<Vec<EnvironmentVariable>>,
     /// How long a broker may take to stop, in seconds. When absent, 60.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -64,6 +65,7 @@ pub struct EnvironmentVariable {
     #[schemars(length(min = 1, max = 256))]
     #[x_kube(validation = Rule::new("!self.startsWith('KAFKA_') && !(self in ['CLUSTER_ID'])")
         .message("settings of the broker belong into spec.config"))]
+    #[x_kube(validation = Rule::new("self != 'POD_INDEX'").message("the operator sets POD_INDEX itself"))]
     pub name: String,
     /// Its value.
     #[serde(default, skip_serializing_if = "String::is_empty")]

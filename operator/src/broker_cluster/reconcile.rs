@@ -22,7 +22,7 @@ use super::build::{
 use super::observe::{ClusterChildren, observe};
 use super::plan::roll::{ClusterState, Step, next};
 use super::plan::storage;
-use super::status::{Ingredients, observed, replaced, storage_verdict, with_verdicts};
+use super::status::{Ingredients, observed, obstacle, replaced, storage_verdict, with_verdicts};
 use super::validate::validate;
 use super::{live, names};
 use crate::api::apply::{apply, delete};
@@ -102,6 +102,7 @@ impl<'a> Pass<'a> {
                 match link.while_open(self.bring_together(&cluster, &link)).await {
                     // The cluster is gone.
                     Err(ReconcileError::Kafka(ClientError::Closed)) => Ok(Action::await_change()),
+                    Err(error) => self.fail(error).await,
                     done => done,
                 }
             }
@@ -112,6 +113,16 @@ impl<'a> Pass<'a> {
                 Ok(Action::await_change())
             }
         }
+    }
+
+    /// Says what stands in the way, unless it is gone by the next attempt. Gives the error back.
+    async fn fail(&self, error: ReconcileError) -> Result<Action, ReconcileError> {
+        if let Some(verdict) = obstacle(&error) {
+            let status = with_verdicts(&self.before, vec![verdict], self.generation(), Timestamp::now());
+            self.tell(&status).await;
+            self.publish(status).await?;
+        }
+        Err(error)
     }
 
     async fn bring_together(

@@ -8,8 +8,10 @@ use super::build::properties::Advertised;
 use super::names::{bootstrap, pod};
 use super::observe::BrokerPod;
 use super::plan::roll::Step;
+use crate::api::error::ReconcileError;
 use crate::conditions::{PROGRESSING, READY, STORAGE_RESIZED, Verdict, merged};
 use crate::kafka::cluster::ClusterObservation;
+use crate::kafka::connect::explained;
 use crate::kafka::link::Health;
 use crate::problem::Problem;
 
@@ -70,6 +72,24 @@ pub fn with_verdicts(
         observed_generation: generation,
         conditions: merged(&before.conditions, verdicts, generation, now),
         ..before.clone()
+    }
+}
+
+/// What the status says of a reconcile that did not come to its end. `None` for what passes by itself: somebody
+/// wrote at the same time, the API server is busy or does not answer, the namespace goes.
+#[must_use]
+pub fn obstacle(error: &ReconcileError) -> Option<Verdict> {
+    match error {
+        ReconcileError::Kubernetes(kube) => match kube.as_ref() {
+            kube::Error::Api(status)
+                if ![409, 429, 503, 504].contains(&status.code) && !error.is_farewell() =>
+            {
+                Some(Verdict::no(READY, "ApplyFailed", format!("Kubernetes refuses: {}", status.message)))
+            }
+            _ => None,
+        },
+        ReconcileError::Kafka(error) => Some(Verdict::no(READY, "BrokerError", explained(error))),
+        ReconcileError::Waiting(_) | ReconcileError::Json(_) => None,
     }
 }
 

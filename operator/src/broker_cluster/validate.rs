@@ -1,7 +1,7 @@
 //! A BrokerCluster's spec, checked: the rules of its schema again, for resources that came past them, and
 //! in the types that the builders want. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::networking::v1::NetworkPolicyPeer;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
@@ -15,6 +15,8 @@ use crate::problem::Problem;
 
 /// Brokers in a cluster, until there is replication.
 const BROKERS_MAX: i32 = 1;
+/// Bytes in a cluster's name.
+const NAME_MAX: usize = 40;
 
 /// A cluster as it should be.
 #[derive(Debug, Clone, PartialEq)]
@@ -109,6 +111,11 @@ pub fn validate(
     spec: &BrokerClusterSpec,
     image: &str,
 ) -> Result<ValidatedCluster, Problem> {
+    if !is_service_name(&key.name) {
+        let message =
+            "the name may have at most 40 lower-case letters, digits and hyphens, beginning with a letter";
+        return Err(Problem::new("InvalidName", message));
+    }
     let replicas = spec.replicas.unwrap_or(1);
     if !(1..=BROKERS_MAX).contains(&replicas) {
         let message = "this release runs one broker in each cluster; several come with replication";
@@ -130,8 +137,33 @@ pub fn validate(
             Some(policy) => Some(ValidatedNetworkPolicy { clients: policy.clients.clone() }),
             None => Some(ValidatedNetworkPolicy::default()),
         },
-        pod: spec.pod_template.clone().unwrap_or_default(),
+        pod: pod(spec.pod_template.as_ref())?,
     })
+}
+
+/// A label as in RFC 1035, short enough for what Services and pods add to it.
+fn is_service_name(name: &str) -> bool {
+    let legal = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
+    (1..=NAME_MAX).contains(&name.len())
+        && name.chars().all(legal)
+        && name.starts_with(|first: char| first.is_ascii_lowercase())
+        && !name.ends_with('-')
+}
+
+fn pod(template: Option<&PodTemplateSpec>) -> Result<PodTemplateSpec, Problem> {
+    let template = template.cloned().unwrap_or_default();
+    let mut names = BTreeSet::new();
+    for variable in template.env.iter().flatten() {
+        let why = match variable.name.as_str() {
+            "POD_INDEX" => "the operator sets it itself",
+            "CLUSTER_ID" => "settings of the broker belong into spec.config",
+            name if name.starts_with("KAFKA_") => "settings of the broker belong into spec.config",
+            name if !names.insert(name) => "it is there twice",
+            _ => continue,
+        };
+        return Err(Problem::new("InvalidEnvironment", format!("podTemplate.env: {}: {why}", variable.name)));
+    }
+    Ok(template)
 }
 
 fn storage(spec: &BrokerClusterSpec) -> Result<Option<ValidatedStorage>, Problem> {
@@ -223,5 +255,23 @@ mod tests {
         assert_eq!(listener("port: 9094"), Err("InvalidListener"));
         assert_eq!(listener("port: 9092, advertisedHost: h"), Err("InvalidListener"));
         assert!(listener("port: 9094, advertisedHost: h").is_ok());
+        let env = |names: &str| check(&format!("podTemplate: {{env: [{names}]}}"));
+        assert!(env("{name: A}, {name: B}").is_ok());
+        assert_eq!(env("{name: A}, {name: A}"), Err("InvalidEnvironment"));
+        assert_eq!(env("{name: POD_INDEX}"), Err("InvalidEnvironment"));
+        assert_eq!(env("{name: KAFKA_NUM_PARTITIONS}"), Err("InvalidEnvironment"));
+    }
+
+    #[test]
+    fn names_are_those_of_services() {
+        let check = |name: &str| {
+            let key = ObjectKey { namespace: "shop".into(), name: name.into() };
+            validate(key, OwnerReference::default(), &BrokerClusterSpec::default(), "i")
+                .map_err(|one| one.reason)
+        };
+        assert!(check("main").is_ok() && check("m-2").is_ok() && check(&"m".repeat(40)).is_ok());
+        for name in ["main.v2", "2main", "main-", "Main", "", &"m".repeat(41)] {
+            assert_eq!(check(name).err(), Some("InvalidName"), "{name}");
+        }
     }
 }

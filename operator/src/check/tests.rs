@@ -88,8 +88,9 @@ fn the_rules_of_each_kind() {
             "maxLag: {}, offsetReset: {id: a, to: {offset: 1, shiftBy: 2}}, autoscaling: {targetRef: {name: d}, minReplicas: 5, maxReplicas: 2, lagPerReplica: 1}",
         ),
         cluster(
-            "replicas: 3, storage: {size: large}, config: {log.dirs: /tmp}, listeners: [{name: internal, type: NodePort, port: 9092}], podTemplate: {env: [{name: KAFKA_LISTENERS, value: x}]}",
+            "replicas: 3, storage: {size: large}, config: {log.dirs: /tmp}, listeners: [{name: internal, type: NodePort, port: 9092}], podTemplate: {env: [{name: KAFKA_LISTENERS, value: x}, {name: POD_INDEX}]}",
         ),
+        cluster("").replace("name: main", "name: main.v2"),
     ];
     check(
         &all.concat(),
@@ -105,8 +106,10 @@ fn the_rules_of_each_kind() {
             m.yaml#5 BrokerCluster shop/main spec.listeners[0].name: this name is reserved
             m.yaml#5 BrokerCluster shop/main spec.listeners[0].port: 9092, 9093 and 9644 are taken
             m.yaml#5 BrokerCluster shop/main spec.podTemplate.env[0].name: settings of the broker belong into spec.config
+            m.yaml#5 BrokerCluster shop/main spec.podTemplate.env[1].name: the operator sets POD_INDEX itself
             m.yaml#5 BrokerCluster shop/main spec.replicas: this release runs one broker in each cluster; several come with replication
             m.yaml#5 BrokerCluster shop/main spec.storage.size: a quantity is needed, such as 10Gi
+            m.yaml#6 BrokerCluster shop/main.v2 : the name may have lower-case letters, digits and hyphens, and begins with a letter, as names of Services do
         "#]],
     );
 }

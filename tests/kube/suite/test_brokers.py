@@ -31,6 +31,12 @@ def pod_uid(shop):
     return shop.get("pod main-broker-0")["metadata"]["uid"]
 
 
+def pod_is_another(shop, broker):
+    """Whether there is a pod that is not the one of that uid."""
+    pod = shop.get("pod main-broker-0")
+    return pod is not None and pod["metadata"]["uid"] != broker
+
+
 def directory(shop):
     return shop.get("brokercluster main")["status"]["brokers"][0]["directoryId"]
 
@@ -60,7 +66,7 @@ def test_settings_change_live_where_kafka_can_and_by_a_restart_where_not(shop):
     assert pod_uid(shop) == broker
 
     shop.apply(manifest(config={**live, "num.partitions": 3}))
-    until("the broker is restarted", lambda: (shop.get("pod main-broker-0") or {"metadata": {"uid": broker}})["metadata"]["uid"] != broker)
+    until("the broker is restarted", lambda: pod_is_another(shop, broker))
     shop.wait_ready("brokercluster/main")
     shop.tool("kafka-topics --create --topic of-three")
     assert shop.partitions("of-three") == 3
@@ -80,6 +86,38 @@ def test_a_wrong_setting_is_named_in_the_status_and_taken_back(shop):
     shop.wait_ready("brokercluster/main", deadline_s=120)
 
 
+def test_what_kubernetes_refuses_is_in_the_status_until_it_does_not(operator, shell, namespace):
+    shop = Shop(shell, namespace.name)
+    shop.kubectl("create quota nothing --hard=services=0")
+    shop.apply(json.dumps({**CLUSTER, "spec": {"config": CLUSTER["spec"]["config"]}}))
+    condition = shop.wait_condition("brokercluster main", "Ready", "False", "ApplyFailed")
+    assert "exceeded quota: nothing" in condition["message"], condition
+    assert "ApplyFailed" in [reason for reason, _ in shop.events("main")]
+    shop.kubectl("delete quota nothing")
+    shop.wait_ready("brokercluster/main", deadline_s=90)
+    # A node port outside of the range: only the API server knows which that is.
+    listener = {"name": "outside", "type": "NodePort", "port": 9094, "advertisedHost": "h", "nodePort": 80}
+    shop.apply(json.dumps({**CLUSTER, "spec": {"listeners": [listener]}}))
+    condition = shop.wait_condition("brokercluster main", "Ready", "False", "ApplyFailed")
+    assert "nodePort" in condition["message"] and "80" in condition["message"], condition
+    shop.kubectl("delete brokercluster main --cascade=foreground --timeout=60s", deadline_s=90)
+
+
+@pytest.mark.parametrize(
+    ("name", "spec", "reason"),
+    [
+        ("main.v2", {}, "as names of Services do"),
+        ("2main", {}, "as names of Services do"),
+        ("env", {"podTemplate": {"env": [{"name": "POD_INDEX"}]}}, "the operator sets POD_INDEX itself"),
+        ("env", {"podTemplate": {"env": [{"name": "A"}, {"name": "A"}]}}, "Duplicate value"),
+    ],
+)
+def test_what_cannot_work_is_refused_at_admission(shop, name, spec, reason):
+    wrong = {**CLUSTER, "metadata": {"name": name}, "spec": spec}
+    refused = shop.shell.try_run(f"kubectl -n {shop.name} apply -f -", stdin=json.dumps(wrong))
+    assert refused.code != 0 and reason in refused.err, str(refused)
+
+
 def test_volumes_that_cannot_grow_are_said_to(shop):
     shop.apply(manifest(storage={"size": "2Gi", "retainOnDelete": False}))
     condition = shop.wait_condition("brokercluster main", "StorageResized", "False", "Refused")
@@ -88,6 +126,74 @@ def test_volumes_that_cannot_grow_are_said_to(shop):
         f"kubectl -n {shop.name} apply -f -", stdin=manifest(storage={"size": "1Gi", "retainOnDelete": False})
     )
     assert refused.code != 0 and "volumes can grow, not shrink" in refused.err, str(refused)
+
+
+GROWING = """
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: growing}
+provisioner: kubernetes.io/no-provisioner
+volumeBindingMode: WaitForFirstConsumer
+allowVolumeExpansion: true
+---
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: growing}
+spec:
+  capacity: {storage: 1Gi}
+  accessModes: [ReadWriteOnce]
+  storageClassName: growing
+  hostPath: {path: PATH}
+"""
+
+
+def test_volumes_grow_where_their_class_lets_them(operator, shell, namespace, inside, tmp_path):
+    (tmp_path / "data").mkdir()
+    for directory in [tmp_path / "data", *tmp_path.parents[:-1]]:
+        directory.chmod(directory.stat().st_mode | 0o777 if directory.name == "data" else directory.stat().st_mode | 0o111)
+    shell.run("kubectl apply -f -", stdin=GROWING.replace("PATH", str(tmp_path / "data")))
+    shop = Shop(shell, namespace.name)
+    try:
+        storage = {"size": "1Gi", "className": "growing", "retainOnDelete": False}
+        shop.apply(manifest(storage=storage))
+        shop.wait_ready("brokercluster/main")
+        broker = pod_uid(shop)
+        shop.apply(manifest(storage={**storage, "size": "2Gi"}))
+        condition = shop.wait_condition("brokercluster main", "StorageResized", "False", "Growing")
+        assert "data-main-broker-0" in condition["message"], condition
+        assert shop.get("pvc data-main-broker-0")["spec"]["resources"]["requests"]["storage"] == "2Gi"
+        assert "VolumeGrowing" in [reason for reason, _ in shop.events("main")]
+        # What the storage's driver does next; this one has none.
+        shell.run("""kubectl patch pv growing --type merge -p '{"spec":{"capacity":{"storage":"2Gi"}}}'""")
+        grown = '{"status":{"capacity":{"storage":"2Gi"}}}'
+        shop.kubectl(f"patch pvc data-main-broker-0 --subresource=status --type merge -p '{grown}'")
+        shop.wait_condition("brokercluster main", "StorageResized", "True", "AsAsked")
+        shop.wait_ready("brokercluster/main")
+        assert pod_uid(shop) == broker, "nobody asked for a restart"
+        shop.kubectl("delete brokercluster main --cascade=foreground --timeout=60s", deadline_s=90)
+        shop.kubectl("wait --for=delete pvc/data-main-broker-0 --timeout=30s")
+    finally:
+        shell.run("kubectl delete pv/growing storageclass/growing --wait=false")
+
+
+def test_a_paused_cluster_is_left_alone(shop):
+    broker, settings = pod_uid(shop), shop.get("configmap main-broker")["data"]
+    shop.kubectl("annotate brokercluster main millrace.dev/pause=true")
+    shop.wait_condition("brokercluster main", "Paused", "True", "Annotated")
+    changed = {"config": {**CLUSTER["spec"]["config"], "num.partitions": 5}}
+    shop.kubectl(f"patch brokercluster main --type merge -p '{json.dumps({'spec': changed})}'")
+    shop.kubectl("delete service main-bootstrap")
+    # Its topics are looked after all the same.
+    shop.apply(topic("while-paused", partitions=1))
+    shop.wait_ready("topic/while-paused")
+    assert shop.get("configmap main-broker")["data"] == settings and pod_uid(shop) == broker
+    assert shop.get("service main-bootstrap") is None
+    shop.kubectl("annotate brokercluster main millrace.dev/pause-")
+    shop.wait_for("service main-bootstrap", "is there again", lambda found: found is not None)
+    until("the broker is restarted", lambda: pod_is_another(shop, broker), 60)
+    shop.wait_ready("brokercluster/main", deadline_s=90)
+    assert shop.condition("brokercluster main", "Paused") == {}
+    assert shop.get("configmap main-broker")["data"] != settings
 
 
 def test_clients_outside_come_in_by_a_node_port(shop, inside, python):
@@ -102,23 +208,39 @@ def test_clients_outside_come_in_by_a_node_port(shop, inside, python):
     sent = python("produce", found, "--topic", "from-outside", "--count", "10", "--rate", "1000")
     assert sent.wait(60) == 0, sent.log_tail()
     assert "sent 10, all answered" in sent.log_tail()
+    services = lambda: {one["metadata"]["name"] for one in shop.get("services")["items"]}
+    assert "main-outside-0" in services(), services()
+    shop.apply(manifest(storage={"size": "2Gi", "retainOnDelete": False}))
+    until(lambda: f"the listener's Service is gone: {services()}", lambda: "main-outside-0" not in services())
+    shop.wait_for("brokercluster main", "has no listener", lambda one: not one["status"].get("listeners"))
+    shop.wait_ready("brokercluster/main", deadline_s=90)
+
+
+def test_the_network_policy_goes_and_comes_with_the_spec(shop):
+    there = lambda: shop.get("networkpolicy main-broker") is not None
+    assert there()
+    shop.kubectl("patch brokercluster main --type merge -p '{\"spec\":{\"networkPolicy\":{\"enabled\":false}}}'")
+    until("there is no policy", lambda: not there())
+    shop.kubectl("patch brokercluster main --type merge -p '{\"spec\":{\"networkPolicy\":null}}'")
+    until("there is one", there)
 
 
 def test_a_killed_broker_comes_back_with_its_volume_and_loses_nothing(shop, python):
     shop.apply(topic("kept", partitions=2))
     shop.wait_ready("topic/kept")
     identity, disk = shop.get("topic kept")["status"]["topicId"], directory(shop)
-    sender = python("produce", shop.bootstrap, "--topic", "kept", "--count", "600", "--rate", "60")
+    sender = python("produce", shop.bootstrap, "--topic", "kept", "--count", "1500", "--rate", "60")
     until(sender.log_tail, lambda: "sent 100" in sender.log_tail(), 60)
     for kill in ["--force --grace-period=0", ""]:
         broker = pod_uid(shop)
+        assert sender.exit_code() is None, "the broker is killed while records come"
         shop.kubectl(f"delete pod main-broker-0 {kill} --timeout=60s")
-        until("another pod", lambda: (shop.get("pod main-broker-0") or {"metadata": {"uid": broker}})["metadata"]["uid"] != broker)
+        until("another pod", lambda: pod_is_another(shop, broker))
         shop.wait_ready("pod/main-broker-0", "brokercluster/main")
     assert sender.wait(120) == 0, sender.log_tail()
     numbers = shop.tool("kafka-console-consumer --topic kept --from-beginning --timeout-ms 5000")
     seen = {int(number) for number in re.findall(r'"number": (\d+)', numbers)}
-    assert seen == set(range(600)), "what was acknowledged is there"
+    assert seen == set(range(1500)), "what was acknowledged is there"
     assert shop.get("topic kept")["status"]["topicId"] == identity
     assert directory(shop) == disk
     shop.wait_ready("topic/kept")
@@ -130,7 +252,7 @@ def test_a_broker_with_an_empty_disk_is_another_one_and_gets_its_topics_again(sh
     known, old_topic, broker = directory(shop), shop.get("topic kept")["status"]["topicId"], pod_uid(shop)
     shop.kubectl("delete pvc data-main-broker-0 --wait=false")
     shop.kubectl("delete pod main-broker-0 --force --grace-period=0")
-    until("another pod", lambda: (shop.get("pod main-broker-0") or {"metadata": {"uid": broker}})["metadata"]["uid"] != broker)
+    until("another pod", lambda: pod_is_another(shop, broker))
     shop.wait_for("brokercluster main", "knows the new directory", lambda one: one["status"]["brokers"][0].get("directoryId") not in (known, None), 120)
     shop.wait_for("topic kept", "was made again", lambda one: one["status"]["topicId"] != old_topic, 60)
     shop.wait_ready("brokercluster/main", "topic/kept", deadline_s=90)

@@ -68,8 +68,8 @@ def test_drift_is_set_back_but_for_what_is_left_to_others(shop):
     assert shop.settings("nullable") == {"retention.ms": "2"}
     # Partitions were left to the broker: more than there were is fine.
     shop.wait_for("topic drifting", "shows 2 partitions", lambda one: one["status"]["partitions"] == 2)
-    notes = [note for reason, note in shop.events("drifting") if reason == "ConfigChanged"]
-    assert any("retention.ms" in note for note in notes), notes
+    notes = lambda: [note for reason, note in shop.events("drifting") if reason == "ConfigChanged"]
+    until(lambda: f"an Event tells of it: {notes()}", lambda: any("retention.ms" in note for note in notes()))
 
 
 def test_a_topic_that_is_there_is_adopted(shop):

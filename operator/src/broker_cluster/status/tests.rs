@@ -171,3 +171,18 @@ fn an_empty_disk_is_told_of_once_for_the_broker_or_for_the_cluster() {
     expect!["the brokers' data is not what it was: cluster id abc is now xyz; topics are made again, empty"]
         .assert_eq(&replaced(&before, &seen_with("xyz", [8; 16])).join("\n"));
 }
+
+#[test]
+fn what_kubernetes_refuses_is_said_and_what_passes_is_not() {
+    let refused = |code: u16, message: &str| {
+        let status = kube::core::Status::failure(message, "Reason").with_code(code);
+        obstacle(&ReconcileError::from(kube::Error::Api(Box::new(status))))
+    };
+    let quota = refused(403, "exceeded quota: services").unwrap();
+    assert_eq!((quota.aspect, quota.reason), (READY, "ApplyFailed"));
+    assert_eq!(quota.message, "Kubernetes refuses: exceeded quota: services");
+    assert!(refused(422, "spec.ports[0].nodePort: Invalid value").is_some());
+    assert!(refused(500, "failed calling webhook").is_some());
+    assert!(refused(409, "the object has been modified").is_none());
+    assert!(refused(429, "too many requests").is_none());
+}

@@ -1,0 +1,105 @@
+"""An operator that looks after some namespaces only, and whose resource definitions those are that the API server has."""
+
+import contextlib
+import json
+
+import pytest
+
+from conftest import IMAGE_VALUES
+from ground.shell import Namespace
+from ground.shop import CLUSTER, Shop, group, topic
+from harness.waiting import until
+
+NAMESPACE = "scopes"
+TOPICS = "topics.millrace.dev"
+
+
+@pytest.fixture
+def release(shell):
+    """A namespace for a release of the chart, and nothing left of either."""
+    shell.run(f"kubectl create namespace {NAMESPACE}")
+    yield Namespace(shell, NAMESPACE)
+    shell.try_run(f"helm uninstall millrace --namespace {NAMESPACE} --wait --timeout 60s")
+    shell.run(f"kubectl delete namespace {NAMESPACE} --timeout=60s", deadline_s=90)
+
+
+@contextlib.contextmanager
+def shops(shell, *names):
+    """Namespaces for clusters; they go with all that is in them."""
+    for name in names:
+        shell.run(f"kubectl create namespace {name}")
+    try:
+        yield [Shop(shell, name) for name in names]
+    finally:
+        for name in names:
+            shell.run(f"kubectl -n {name} delete brokercluster --all --cascade=foreground --timeout=60s", deadline_s=90)
+        shell.run(f"kubectl delete namespace {' '.join(names)} --timeout=60s", deadline_s=90)
+
+
+def install(release, *values):
+    sets = " ".join(f"--set {value}" for value in values)
+    release.shell.run(f"helm install millrace charts/millrace --namespace {NAMESPACE} {IMAGE_VALUES} {sets}")
+    release.kubectl("rollout status deployment/millrace-operator --timeout=60s")
+
+
+def test_an_operator_of_two_namespaces_has_no_say_elsewhere(shell, release, audit):
+    mark = audit.mark()
+    with shops(shell, "first", "second", "elsewhere") as (first, second, elsewhere):
+        install(release, "'operator.watchNamespaces={first,second}'")
+        elsewhere.apply(CLUSTER)
+        for shop in (first, second):
+            shop.apply(CLUSTER)
+            shop.apply(topic("orders", partitions=2))
+            shop.apply(group("readers", topics=["orders"], deletionPolicy="Delete"))
+        for shop in (first, second):
+            shop.wait_ready("brokercluster/main", "topic/orders", "consumergroup/readers")
+            shop.produce("orders", "a")
+            # Whatever rings for one of the two is heard there: a broker that comes back is seen within seconds.
+            shop.kubectl("delete pod main-broker-0 --force --grace-period=0")
+            shop.wait_condition("brokercluster main", "Ready", "False", "BrokersStarting")
+            shop.wait_ready("pod/main-broker-0", "brokercluster/main", deadline_s=90)
+            shop.kubectl("delete topic orders --timeout=30s")
+            assert "orders" not in shop.topics()
+        assert "status" not in elsewhere.get("brokercluster main")
+        assert elsewhere.get("statefulset") is None or not elsewhere.get("statefulset")["items"]
+        rights = shell.run("kubectl get clusterroles -o name").split()
+        assert [name for name in rights if "millrace" in name and "definitions" not in name] == []
+        # Not one request that it has no right to, until it is gone.
+        shell.run(f"helm uninstall millrace --namespace {NAMESPACE} --wait --timeout 60s")
+        assert audit.refused(mark, f"system:serviceaccount:{NAMESPACE}:") == []
+
+
+def properties(shell):
+    """The fields of a Topic's spec that the API server knows."""
+    crd = json.loads(shell.run(f"kubectl get crd {TOPICS} -o json"))
+    return crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+
+
+def go_back(shell):
+    """Gives the API server the definition of an earlier version, which lacks a field."""
+    shell.run("kubectl apply --server-side --force-conflicts -f crds")
+    crd = json.loads(shell.run(f"kubectl get crd {TOPICS} -o json"))
+    spec = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    del spec["properties"]["unmanagedConfig"]
+    shell.run("kubectl replace -f -", stdin=json.dumps(crd))
+    assert "unmanagedConfig" not in properties(shell)
+
+
+def test_definitions_are_upgraded_by_the_operator_unless_that_is_left_to_others(shell, release):
+    try:
+        go_back(shell)
+        install(release)
+        until("the definition is that of the operator", lambda: "unmanagedConfig" in properties(shell), 30)
+        shell.run(f"helm uninstall millrace --namespace {NAMESPACE} --wait --timeout 60s")
+        go_back(shell)
+        install(release, "operator.installCrds=false", "cluster.enabled=true", "topics.orders.partitions=1")
+        release.wait_ready("brokercluster/main", "topic/orders")
+        assert "unmanagedConfig" not in properties(shell)
+        definitions = shell.run("kubectl get clusterroles -o json")
+        assert '"create"' not in json.dumps([
+            role["rules"] for role in json.loads(definitions)["items"] if "definitions" in role["metadata"]["name"] and "millrace" in role["metadata"]["name"]
+        ]), "no right to write definitions"  # fmt: skip
+        shell.run(f"helm uninstall millrace --namespace {NAMESPACE} --wait --timeout 60s")
+        release.kubectl("delete pvc --all --timeout=30s")
+    finally:
+        shell.run("kubectl apply --server-side --force-conflicts -f crds")
