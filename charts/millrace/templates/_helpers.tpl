@@ -30,6 +30,14 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- printf "%s-bootstrap.%s.svc:9092" .Values.cluster.name .Release.Namespace -}}
 {{- end -}}
 
+{{/* Fails where the release's own cluster, topics or groups would be in a namespace that nobody looks after. */}}
+{{- define "millrace.assertWatched" -}}
+{{- $watched := .Values.operator.watchNamespaces -}}
+{{- if and $watched (not (has .Release.Namespace $watched)) -}}
+{{- fail (printf "operator.watchNamespaces leaves out %s, where this release makes its cluster, topics and groups: the operator would never look at them. Add %s to operator.watchNamespaces, or make them in a release of their own" .Release.Namespace .Release.Namespace) -}}
+{{- end -}}
+{{- end -}}
+
 {{/* What the operator does in the namespaces that it looks after. */}}
 {{- define "millrace.rules" -}}
 - apiGroups: [millrace.dev]

@@ -67,7 +67,7 @@ fn without_board(rendered: &str) -> String {
 
 #[test]
 fn the_chart_has_nothing_to_complain_about() {
-    for values in ["values.yaml", "ci/full-values.yaml"] {
+    for values in ["values.yaml", "ci/full-values.yaml", "ci/namespaces-values.yaml"] {
         let Some(output) = helm(&["lint", "--strict", ".", "--values", values]) else { return };
         text(&output);
     }
@@ -86,6 +86,28 @@ fn with_every_switch_on() {
     expect_file!["snapshots/full.yaml"].assert_eq(&without_board(&rendered));
     let findings = Checker::new().unwrap().check(&parse("chart", &rendered).unwrap(), &[]);
     assert!(findings.is_empty(), "{findings:?}");
+}
+
+#[test]
+fn for_some_namespaces_it_has_rights_in_these_alone() {
+    let Some(output) = template(&["--values", "ci/namespaces-values.yaml"]) else { return };
+    expect_file!["snapshots/namespaces.yaml"].assert_eq(&text(&output));
+}
+
+#[test]
+fn resources_that_nobody_would_look_after_are_refused() {
+    for made in ["cluster.enabled=true", "topics.orders.partitions=1", "groups.readers.maxLag.seconds=60"] {
+        let Some(output) = template(&["--set", &format!("operator.watchNamespaces={{billing}},{made}")])
+        else {
+            return;
+        };
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success(), "{made} was taken");
+        assert!(said.contains("Add shop to operator.watchNamespaces"), "{said}");
+        let flags = format!("operator.watchNamespaces={{billing,shop}},{made}");
+        let Some(output) = template(&["--set", &flags]) else { return };
+        text(&output);
+    }
 }
 
 #[test]
