@@ -2,8 +2,23 @@
 {{- .Release.Name | trunc 50 | trimSuffix "-" -}}
 {{- end -}}
 
+{{/*
+The name of rights outside of the release's namespace: (list ROOT PART). Releases of one name in two namespaces have
+rights of their own: neither part of the name can hold a colon. At most 50 + 1 + 20 + 1 + 63 characters, where
+Kubernetes takes 253.
+*/}}
+{{- define "millrace.wideName" -}}
+{{- $root := index . 0 -}}
+{{- printf "%s-%s:%s" (include "millrace.name" $root) (index . 1) $root.Release.Namespace -}}
+{{- end -}}
+
+{{/* Of operator and brokers. A digest goes before a tag, which then only tells people what it is. */}}
 {{- define "millrace.image" -}}
-{{- printf "%s:%s" .Values.image.repository (.Values.image.tag | default .Chart.AppVersion) -}}
+{{- $image := .Values.image -}}
+{{- $tag := $image.tag | default (ternary "" .Chart.AppVersion (not (empty $image.digest))) -}}
+{{- $image.repository -}}
+{{- with $tag }}:{{ . }}{{ end -}}
+{{- with $image.digest }}@{{ . }}{{ end -}}
 {{- end -}}
 
 {{- define "millrace.serviceAccount" -}}

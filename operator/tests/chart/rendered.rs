@@ -1,5 +1,6 @@
 //! `helm lint` and `helm template`, as snapshots.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -7,6 +8,8 @@ use expect_test::expect_file;
 use millrace_operator::check::Checker;
 use millrace_operator::manifests::parse;
 use millrace_tests::places;
+use serde::Deserialize;
+use serde_yaml::Value;
 
 /// The oldest Kubernetes that the chart is for.
 const KUBERNETES: &str = "1.33.0";
@@ -40,7 +43,11 @@ fn helm(arguments: &[&str]) -> Option<Output> {
 }
 
 fn template(flags: &[&str]) -> Option<Output> {
-    let mut arguments = vec!["template", "demo", ".", "--namespace", "shop", "--kube-version", KUBERNETES];
+    template_in("shop", flags)
+}
+
+fn template_in(namespace: &str, flags: &[&str]) -> Option<Output> {
+    let mut arguments = vec!["template", "demo", ".", "--namespace", namespace, "--kube-version", KUBERNETES];
     arguments.extend(flags);
     helm(&arguments)
 }
@@ -110,6 +117,44 @@ fn resources_that_nobody_would_look_after_are_refused() {
     }
 }
 
+/// Kind, namespace and name of everything that was rendered.
+fn objects(rendered: &str) -> BTreeSet<[String; 3]> {
+    let documents = serde_yaml::Deserializer::from_str(rendered).map(|one| Value::deserialize(one).unwrap());
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let objects = documents.filter(|one| !one.is_null()).map(|one| {
+        let meta = &one["metadata"];
+        [text(&one["kind"]), text(&meta["namespace"]), text(&meta["name"])]
+    });
+    objects.collect()
+}
+
+#[test]
+fn releases_of_one_name_in_two_namespaces_share_nothing() {
+    for values in ["values.yaml", "ci/namespaces-values.yaml"] {
+        let flags = ["--values", values];
+        let (Some(one), Some(other)) = (template_in("shop", &flags), template_in("stage", &flags)) else {
+            return;
+        };
+        let (one, other) = (objects(&text(&one)), objects(&text(&other)));
+        assert!(one.len() > 10, "{one:?}");
+        let shared: Vec<_> = one.intersection(&other).collect();
+        assert!(shared.is_empty(), "{values}: {shared:?}");
+    }
+}
+
+#[test]
+fn a_digest_pins_the_image_of_operator_and_brokers() {
+    let digest = format!("sha256:{:064}", 7);
+    for (tag, expected) in [("", "registry/m@"), (",image.tag=2", "registry/m:2@")] {
+        let values = format!("image.repository=registry/m,image.digest={digest}{tag}");
+        let Some(output) = template(&["--set", &values]) else { return };
+        let rendered = text(&output);
+        assert!(rendered.contains(&format!("image: {expected}{digest}\n")), "{rendered}");
+        assert!(rendered.contains(&format!("- --image={expected}{digest}\n")), "{rendered}");
+        assert!(!rendered.contains("image: registry/m:0"), "{rendered}");
+    }
+}
+
 #[test]
 fn values_that_are_none_are_refused() {
     let wrong = [
@@ -119,6 +164,10 @@ fn values_that_are_none_are_refused() {
         "topics.orders.clusterRef.name=other",
         "metrics.podMonitor.interval=fast",
         "serviceAccount.create=false",
+        "image.digest=latest",
+        // Two labels of one name: which of them holds would be anybody's guess.
+        r"operator.podLabels.app\.kubernetes\.io/name=other",
+        r"metrics.rules.labels.app\.kubernetes\.io/instance=other",
     ];
     for value in wrong {
         let Some(output) = template(&["--set", value]) else { return };
