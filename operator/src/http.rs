@@ -13,7 +13,11 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::context::Context;
-use crate::directory::Want;
+use crate::directory::{Directory, Want};
+use crate::kafka::link::Link;
+use crate::metrics::{ClusterFigures, Figures};
+use crate::names::ObjectKey;
+use crate::pulse::Pulse;
 
 /// Whether the operator does its part: as the leader once it has seen all resources, otherwise by standing
 /// by.
@@ -39,6 +43,7 @@ impl Readiness {
 struct Shared {
     context: Arc<Context>,
     readiness: Readiness,
+    pulse: Pulse,
 }
 
 /// Serves until it is stopped.
@@ -49,16 +54,26 @@ pub async fn serve(
     address: SocketAddr,
     context: Arc<Context>,
     readiness: Readiness,
+    pulse: Pulse,
     stop: CancellationToken,
 ) -> std::io::Result<()> {
     let router = Router::new()
         .route("/metrics", get(metrics))
-        .route("/livez", get(async || "ok\n"))
+        .route("/livez", get(alive))
         .route("/readyz", get(ready))
-        .with_state(Shared { context, readiness });
+        .with_state(Shared { context, readiness, pulse });
     let listener = TcpListener::bind(address).await?;
     tracing::info!(%address, "metrics and probes");
     axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
+}
+
+async fn alive(State(shared): State<Shared>) -> Response {
+    if shared.pulse.is_felt() {
+        "ok\n".into_response()
+    } else {
+        tracing::error!("the controllers' task does not come back: a restart is due");
+        (StatusCode::SERVICE_UNAVAILABLE, "stuck\n").into_response()
+    }
 }
 
 async fn ready(State(shared): State<Shared>) -> Response {
@@ -70,28 +85,33 @@ async fn ready(State(shared): State<Shared>) -> Response {
 }
 
 async fn metrics(State(shared): State<Shared>) -> Response {
-    fill_figures(&shared.context);
-    match shared.context.metrics.page() {
+    let page = figures(&shared.context).and_then(|figures| shared.context.metrics.page(&figures));
+    match page {
         Ok(page) => ([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], page).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }
 }
 
-/// What the links last saw, under the names of the resources.
-fn fill_figures(context: &Context) {
-    context.metrics.clear_figures();
+/// What the links last saw.
+fn figures(context: &Context) -> Result<Figures, prometheus::Error> {
+    let figures = Figures::new()?;
     for (cluster, link) in context.links.all() {
-        for (topic, figures) in link.all_figures() {
-            let want = Want { cluster: cluster.clone(), name: topic };
-            if let Some(key) = context.directory.topic_owner(&want) {
-                context.metrics.topic(&key, &cluster.name, &want.name, &figures);
-            }
-        }
-        for (group, seen) in link.all_groups() {
-            let want = Want { cluster: cluster.clone(), name: group };
-            if let Some(key) = context.directory.group_owner(&want) {
-                context.metrics.group(&key, &cluster.name, &want.name, &seen);
-            }
-        }
+        figures.add(&seen_by(&link, cluster, &context.directory));
     }
+    Ok(figures)
+}
+
+/// What one link last saw, under the names of the resources.
+fn seen_by(link: &Link, cluster: ObjectKey, directory: &Directory) -> ClusterFigures {
+    let want = |name: String| Want { cluster: cluster.clone(), name };
+    let topics = link.all_figures().into_iter().filter_map(|(topic, figures)| {
+        let want = want(topic);
+        Some((directory.topic_owner(&want)?, want.name, figures))
+    });
+    let groups = link.all_groups().into_iter().filter_map(|(group, seen)| {
+        let want = want(group);
+        Some((directory.group_owner(&want)?, want.name, seen))
+    });
+    let (topics, groups) = (topics.collect(), groups.collect());
+    ClusterFigures { cluster, health: link.health(), topics, groups }
 }

@@ -20,6 +20,7 @@ pub mod membership;
 pub mod metrics;
 pub mod names;
 pub mod problem;
+pub mod pulse;
 pub mod topic;
 pub mod triggers;
 pub mod unreadable;

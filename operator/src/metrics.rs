@@ -1,5 +1,5 @@
-//! What Prometheus reads from the operator. Each thing that happens is one method. Figures of topics and
-//! groups are filled in when they are read.
+//! What Prometheus reads from the operator. Each thing that happens is one method. Figures of clusters, topics
+//! and groups are put together anew for each page ([`Figures`]).
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -9,10 +9,12 @@ use prometheus::{
 };
 
 use crate::api::error::ReconcileError;
-use crate::kafka::groups::GroupObservation;
-use crate::kafka::link::{TopicFigures, now_ms};
 use crate::names::ObjectKey;
 use crate::{broker_cluster, consumer_group, topic};
+
+mod figures;
+
+pub use figures::{ClusterFigures, Figures};
 
 /// How long reconciles take, in seconds.
 const BUCKETS: [f64; 10] = [0.001, 0.005, 0.02, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
@@ -21,17 +23,12 @@ const KINDS: [&str; 3] =
     [broker_cluster::reconcile::KIND, topic::reconcile::KIND, consumer_group::reconcile::KIND];
 /// Labels of a resource.
 const OBJECT: [&str; 3] = ["kind", "namespace", "name"];
-/// Labels of a topic's or group's figures.
-const SUBJECT: [&str; 4] = ["namespace", "name", "cluster", "topic"];
-const GROUP: [&str; 4] = ["namespace", "name", "cluster", "group"];
 
 /// See the module.
 pub struct Metrics {
     registry: Registry,
     reconciles: Reconciles,
     ready: IntGaugeVec,
-    topics: TopicGauges,
-    groups: GroupGauges,
 }
 
 struct Reconciles {
@@ -41,19 +38,6 @@ struct Reconciles {
     under_way: IntGaugeVec,
     last_start: GaugeVec,
     last_success: GaugeVec,
-}
-
-struct TopicGauges {
-    records_in: GaugeVec,
-    bytes_in: GaugeVec,
-    bytes_out: GaugeVec,
-    size: GaugeVec,
-}
-
-struct GroupGauges {
-    lag: GaugeVec,
-    lag_seconds: GaugeVec,
-    members: GaugeVec,
 }
 
 impl Metrics {
@@ -72,8 +56,6 @@ impl Metrics {
                 "1 while the resource is as its spec says.",
                 &OBJECT,
             )?,
-            topics: TopicGauges::new(&registry)?,
-            groups: GroupGauges::new(&registry)?,
             registry,
         })
     }
@@ -117,47 +99,15 @@ impl Metrics {
         let _ = self.reconciles.last_success.remove_label_values(&labels);
     }
 
-    /// Takes back all figures of topics and groups, before they are filled in anew.
-    pub fn clear_figures(&self) {
-        let topics = &self.topics;
-        let groups = &self.groups;
-        let all = [&topics.records_in, &topics.bytes_in, &topics.bytes_out, &topics.size];
-        all.into_iter().chain([&groups.lag, &groups.lag_seconds, &groups.members]).for_each(GaugeVec::reset);
-    }
-
-    /// A topic's figures.
-    pub fn topic(&self, key: &ObjectKey, cluster: &str, topic: &str, figures: &TopicFigures) {
-        let labels = [key.namespace.as_str(), key.name.as_str(), cluster, topic];
-        let set = |gauge: &GaugeVec, value: Option<f64>| {
-            if let Some(value) = value {
-                gauge.with_label_values(&labels).set(value);
-            }
-        };
-        set(&self.topics.records_in, figures.records_in_per_second);
-        set(&self.topics.bytes_in, figures.bytes_in_per_second);
-        set(&self.topics.bytes_out, figures.bytes_out_per_second);
-        set(&self.topics.size, figures.size_bytes.map(|bytes| bytes as f64));
-    }
-
-    /// A group's figures.
-    pub fn group(&self, key: &ObjectKey, cluster: &str, group: &str, seen: &GroupObservation) {
-        let labels = [key.namespace.as_str(), key.name.as_str(), cluster, group];
-        self.groups.members.with_label_values(&labels).set(seen.members.into());
-        if let Some(lag) = seen.lag_records() {
-            self.groups.lag.with_label_values(&labels).set(lag as f64);
-        }
-        if let Some(ms) = seen.lag_ms(now_ms()) {
-            self.groups.lag_seconds.with_label_values(&labels).set(ms as f64 / 1000.0);
-        }
-    }
-
-    /// All series in Prometheus' text format.
+    /// All series in Prometheus' text format, those of `figures` with them.
     ///
     /// # Errors
-    /// When a series has no sample type: only a change to this file can cause it.
-    pub fn page(&self) -> Result<Vec<u8>, prometheus::Error> {
+    /// When a series has no sample type: only a change to this module can cause it.
+    pub fn page(&self, figures: &Figures) -> Result<Vec<u8>, prometheus::Error> {
         let mut page = Vec::new();
-        TextEncoder::new().encode(&self.registry.gather(), &mut page)?;
+        let mut series = self.registry.gather();
+        series.extend(figures.gather());
+        TextEncoder::new().encode(&series, &mut page)?;
         Ok(page)
     }
 }
@@ -218,38 +168,6 @@ impl Reconciles {
     }
 }
 
-impl TopicGauges {
-    fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let one = |name: &str, help: &str| gauge(registry, name, help, &SUBJECT);
-        Ok(Self {
-            records_in: one(
-                "millrace_topic_records_in_per_second",
-                "Records a second written to the topic.",
-            )?,
-            bytes_in: one("millrace_topic_bytes_in_per_second", "Bytes a second written to the topic.")?,
-            bytes_out: one("millrace_topic_bytes_out_per_second", "Bytes a second read from the topic.")?,
-            size: one("millrace_topic_size_bytes", "Bytes on the disks of the partitions' leaders.")?,
-        })
-    }
-}
-
-impl GroupGauges {
-    fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let one = |name: &str, help: &str| gauge(registry, name, help, &GROUP);
-        Ok(Self {
-            lag: one(
-                "millrace_consumer_group_lag_records",
-                "Records between committed offsets and the ends.",
-            )?,
-            lag_seconds: one(
-                "millrace_consumer_group_lag_seconds",
-                "Seconds since the next record to read was written, in the partition furthest behind.",
-            )?,
-            members: one("millrace_consumer_group_members", "Members of the group.")?,
-        })
-    }
-}
-
 fn gauge(
     registry: &Registry,
     name: &str,
@@ -281,7 +199,7 @@ mod tests {
     use super::*;
 
     fn page(metrics: &Metrics) -> String {
-        String::from_utf8(metrics.page().unwrap()).unwrap()
+        String::from_utf8(metrics.page(&Figures::new().unwrap()).unwrap()).unwrap()
     }
 
     #[test]
@@ -291,8 +209,6 @@ mod tests {
         metrics.started("Topic");
         metrics.succeeded("Topic", &key, Duration::from_millis(3));
         metrics.ready("Topic", &key, true);
-        let figures = TopicFigures { size_bytes: Some(7), ..TopicFigures::default() };
-        metrics.topic(&key, "main", "orders", &figures);
         let full = page(&metrics);
         assert!(
             full.contains("millrace_resource_ready{kind=\"Topic\",name=\"orders\",namespace=\"shop\"} 1"),
@@ -300,9 +216,7 @@ mod tests {
         );
         assert!(full.contains("millrace_reconcile_total{kind=\"Topic\"} 1"));
         assert!(full.contains("millrace_reconcile_in_progress{kind=\"Topic\"} 0"));
-        assert!(full.contains("millrace_topic_size_bytes"));
         metrics.forget("Topic", &key);
-        metrics.clear_figures();
         assert!(!page(&metrics).contains("orders"));
     }
 }

@@ -20,6 +20,7 @@ use crate::http::{self, Readiness};
 use crate::leader::Candidate;
 use crate::links::Links;
 use crate::metrics::Metrics;
+use crate::pulse::Pulse;
 
 /// What is under way when the Lease is lost may take so long to end.
 const ENDING: Duration = Duration::from_secs(2);
@@ -64,10 +65,12 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     }
     let identity = args.identity.clone().unwrap_or_else(|| format!("{:016x}", fastrand::u64(..)));
     let context = Arc::new(make_context(&args, client.clone(), identity.clone())?);
-    let readiness = Readiness::default();
-    let serving =
-        tokio::spawn(http::serve(args.http_listen, Arc::clone(&context), readiness.clone(), stop.clone()));
-    lead(&args, client, &identity, context, &readiness, &stop).await?;
+    let (readiness, pulse) = (Readiness::default(), Pulse::default());
+    let serving = {
+        let (context, readiness, pulse) = (Arc::clone(&context), readiness.clone(), pulse.clone());
+        tokio::spawn(http::serve(args.http_listen, context, readiness, pulse, stop.clone()))
+    };
+    pulse.during(lead(&args, client, &identity, context, &readiness, &stop)).await?;
     stop.cancel();
     serving.await?.with_context(|| format!("HTTP on {}", args.http_listen))?;
     tracing::info!("stopped");

@@ -7,8 +7,8 @@ use std::net::{SocketAddr, TcpStream};
 use millrace_client::{CommittedOffset, TopicPartition};
 use millrace_operator::kafka::connect::connect;
 use millrace_operator::kafka::groups::{GroupObservation, Position};
-use millrace_operator::kafka::link::TopicFigures;
-use millrace_operator::metrics::Metrics;
+use millrace_operator::kafka::link::{Health, TopicFigures};
+use millrace_operator::metrics::{ClusterFigures, Figures, Metrics};
 use millrace_operator::names::ObjectKey;
 use millrace_tests::{Millrace, free_port, places, records, until};
 use serde_json::Value;
@@ -61,12 +61,18 @@ fn shown_by_the_operator() -> BTreeSet<String> {
     metrics.started("Topic");
     metrics.succeeded("Topic", &key, std::time::Duration::ZERO);
     metrics.ready("Topic", &key, true);
-    let figures = TopicFigures { records_in_per_second: Some(1.0), ..TopicFigures::default() };
-    metrics.topic(&key, "main", "orders", &figures);
+    let topic = TopicFigures { records_in_per_second: Some(1.0), ..TopicFigures::default() };
     let position = Position { committed: Some(0), ..Position::default() };
     let positions = [(TopicPartition::new("orders", 0), position)].into();
-    metrics.group(&key, "main", "readers", &GroupObservation { positions, ..GroupObservation::default() });
-    shown(&String::from_utf8(metrics.page().unwrap()).unwrap())
+    let group = GroupObservation { positions, ..GroupObservation::default() };
+    let figures = Figures::new().unwrap();
+    figures.add(&ClusterFigures {
+        cluster: key.clone(),
+        health: Health::Reachable,
+        topics: vec![(key.clone(), "orders".into(), topic)],
+        groups: vec![(key, "readers".into(), group.into())],
+    });
+    shown(&String::from_utf8(metrics.page(&figures).unwrap()).unwrap())
 }
 
 fn shown_by_a_broker() -> BTreeSet<String> {
