@@ -55,7 +55,7 @@ pub struct BrokerClusterSpec {
         .message("this release runs one broker in each cluster; several come with replication"))]
     pub replicas: Option<i32>,
     /// The brokers' image. When absent, the one that came with the operator, which changes when the
-    /// operator is upgraded.
+    /// operator is upgraded. With a digest (NAME@sha256:...) it is pinned.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 512))]
     pub image: Option<String>,
@@ -81,7 +81,8 @@ pub struct BrokerClusterSpec {
     /// What each broker asks of its node, and may take.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resources: Option<ResourcesSpec>,
-    /// Spreads brokers over zones, and tells each broker its zone (broker.rack).
+    /// Spreads brokers over zones, and tells each broker its zone (broker.rack) where Kubernetes gives the
+    /// pods their node's label: from 1.35 on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rack: Option<RackSpec>,
     /// Where the brokers' metrics are.
@@ -199,7 +200,11 @@ pub struct ResourcesSpec {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RackSpec {
-    /// The label of nodes that names their zone, usually topology.kubernetes.io/zone.
+    /// The label of nodes that names their zone, usually topology.kubernetes.io/zone. Brokers are spread by
+    /// any label. They learn their zone from their pod's labels, where Kubernetes puts those of the node when
+    /// the pod is made: from 1.35 on, and none but topology.kubernetes.io/zone and
+    /// topology.kubernetes.io/region. Where the label is missing, broker.rack is empty and the condition
+    /// RackKnown says why.
     #[schemars(length(min = 1, max = 317))]
     pub topology_key: String,
 }
@@ -260,8 +265,8 @@ pub struct BrokerClusterStatus {
     #[x_kube(merge_strategy = ListMerge::Map(vec!["id".into()]))]
     pub brokers: Vec<BrokerStatus>,
     /// Ready: all brokers serve with the settings of the spec. Progressing: something is being changed.
-    /// StorageResized: the volumes are as large as the spec asks. Paused: the operator leaves the cluster
-    /// alone.
+    /// StorageResized: the volumes are as large as the spec asks. RackKnown: every broker was told its zone.
+    /// Paused: the operator leaves the cluster alone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,

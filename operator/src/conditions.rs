@@ -16,6 +16,8 @@ pub const LAGGING: &str = "Lagging";
 pub const OFFSETS_RESET: &str = "OffsetsReset";
 /// Volumes are as large as asked.
 pub const STORAGE_RESIZED: &str = "StorageResized";
+/// Brokers were told the zone of their node.
+pub const RACK_KNOWN: &str = "RackKnown";
 
 /// The reason where another resource has what this one wants.
 pub const RESOURCE_CONFLICT: &str = "ResourceConflict";

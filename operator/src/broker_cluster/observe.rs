@@ -39,6 +39,8 @@ pub struct BrokerPod {
     pub uid: String,
     /// Where it runs.
     pub node: Option<String>,
+    /// The zone that its broker is told, where the pod carries it.
+    pub rack: Option<String>,
     /// Why it does not serve, where Kubernetes says.
     pub problem: Option<String>,
 }
@@ -59,7 +61,7 @@ pub async fn observe(client: &Client, cluster: &ValidatedCluster) -> Result<Clus
     };
     let listener_services = list(client, namespace, &format!("{labels},{LISTENER_LABEL}")).await?;
     let revision = set.as_ref().and_then(|set| set.status.as_ref()?.update_revision.clone());
-    let pods = pods.iter().filter_map(|one| broker_pod(name, one, revision.as_deref()));
+    let pods = pods.iter().filter_map(|one| broker_pod(cluster, one, revision.as_deref()));
     let mut pods: Vec<BrokerPod> = pods.collect();
     pods.sort_by_key(|pod| pod.state.broker);
     Ok(ClusterChildren { set, pods, volumes: claims.iter().map(volume).collect(), listener_services })
@@ -134,10 +136,10 @@ fn address(listener: &ValidatedListener, broker: i32, service: Option<&Service>)
     }
 }
 
-fn broker_pod(cluster: &str, found: &Pod, revision: Option<&str>) -> Option<BrokerPod> {
+fn broker_pod(cluster: &ValidatedCluster, found: &Pod, revision: Option<&str>) -> Option<BrokerPod> {
     let name = found.name_any();
-    let broker: i32 = name.strip_prefix(&format!("{cluster}-broker-"))?.parse().ok()?;
-    debug_assert_eq!(name, pod(cluster, broker));
+    let broker: i32 = name.strip_prefix(&format!("{}-broker-", cluster.key.name))?.parse().ok()?;
+    debug_assert_eq!(name, pod(&cluster.key.name, broker));
     let status = found.status.as_ref();
     let conditions = status.and_then(|status| status.conditions.as_ref());
     let ready = conditions.into_iter().flatten().any(|one| one.type_ == "Ready" && one.status == "True");
@@ -148,8 +150,10 @@ fn broker_pod(cluster: &str, found: &Pod, revision: Option<&str>) -> Option<Brok
         ready,
         terminating: found.metadata.deletion_timestamp.is_some(),
     };
+    let rack = cluster.rack_key.as_ref().and_then(|key| found.labels().get(key));
     Some(BrokerPod {
         state,
+        rack: rack.filter(|rack| !rack.is_empty()).cloned(),
         uid: found.uid().unwrap_or_default(),
         node: found.spec.as_ref().and_then(|spec| spec.node_name.clone()),
         problem: if ready { None } else { problem(found) },

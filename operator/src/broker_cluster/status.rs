@@ -9,11 +9,14 @@ use super::names::{bootstrap, pod};
 use super::observe::BrokerPod;
 use super::plan::roll::Step;
 use crate::api::error::ReconcileError;
-use crate::conditions::{PROGRESSING, READY, STORAGE_RESIZED, Verdict, merged};
+use crate::conditions::{PROGRESSING, RACK_KNOWN, READY, STORAGE_RESIZED, Verdict, merged};
 use crate::kafka::cluster::ClusterObservation;
 use crate::kafka::connect::explained;
 use crate::kafka::link::Health;
 use crate::problem::Problem;
+
+/// Labels of nodes that new pods get (KEP-4742, PodTopologyLabelsAdmission: beta and on from Kubernetes 1.35).
+const COPIED_LABELS: [&str; 2] = ["topology.kubernetes.io/zone", "topology.kubernetes.io/region"];
 
 /// What a status is made of.
 #[derive(Debug)]
@@ -47,6 +50,7 @@ pub fn observed(before: &BrokerClusterStatus, from: &Ingredients<'_>, now: Times
     let serving = brokers.iter().filter(|broker| broker.ready).count();
     let mut verdicts = vec![ready(from, &brokers), progressing(from, &brokers)];
     verdicts.extend(from.storage.clone());
+    verdicts.extend(rack(from));
     BrokerClusterStatus {
         observed_generation: from.generation,
         replicas: Some(cluster.replicas),
@@ -224,6 +228,26 @@ fn progressing(from: &Ingredients<'_>, brokers: &[BrokerStatus]) -> Verdict {
         }
         Step::Done => Verdict::no(PROGRESSING, "Settled", "nothing is being changed"),
     }
+}
+
+/// Whether brokers were told their zones; `None` where nobody asked for zones.
+fn rack(from: &Ingredients<'_>) -> Option<Verdict> {
+    let key = from.cluster.rack_key.as_deref()?;
+    let placed = || from.pods.iter().filter(|pod| pod.node.is_some() && !pod.state.terminating);
+    if let Some(without) = placed().find(|pod| pod.rack.is_none()) {
+        let why = if COPIED_LABELS.contains(&key) {
+            "Kubernetes gives a new pod this label of its node from 1.35 on, where the node has it".to_owned()
+        } else {
+            format!("of a node's labels Kubernetes gives pods none but {}", COPIED_LABELS.join(" and "))
+        };
+        let broker = without.state.broker;
+        let message = format!("broker {broker} has no rack: its pod lacks the label {key}; {why}");
+        return Some(Verdict::no(RACK_KNOWN, "LabelMissing", message));
+    }
+    if placed().count() < usize::try_from(from.cluster.replicas).unwrap_or(0) {
+        return Some(Verdict::unknown(RACK_KNOWN, "BrokersStarting", "not every broker has a node yet"));
+    }
+    Some(Verdict::yes(RACK_KNOWN, "LabelFound", format!("every broker has the rack that {key} names")))
 }
 
 #[cfg(test)]

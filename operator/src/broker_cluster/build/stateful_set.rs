@@ -173,7 +173,8 @@ fn container(cluster: &ValidatedCluster) -> Container {
 fn environment(cluster: &ValidatedCluster) -> Vec<EnvVar> {
     let mut variables = vec![from_label("POD_INDEX", POD_INDEX_LABEL)];
     if let Some(key) = &cluster.rack_key {
-        // From Kubernetes 1.35 on, pods carry the zone labels of their node; before, the rack is empty.
+        // From Kubernetes 1.35 on, new pods carry zone and region of their node; without the label the rack is
+        // empty, and the status says why.
         variables.push(from_label("KAFKA_BROKER_RACK", key));
     }
     let own = cluster.pod.env.iter().flatten().map(|variable| EnvVar {

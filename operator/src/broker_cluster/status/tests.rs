@@ -22,6 +22,7 @@ fn running(ready: bool, problem: Option<&str>) -> BrokerPod {
         name: "main-broker-0".into(),
         uid: "u".into(),
         node: Some("node-1".into()),
+        rack: None,
         problem: problem.map(str::to_owned),
     }
 }
@@ -185,4 +186,31 @@ fn what_kubernetes_refuses_is_said_and_what_passes_is_not() {
     assert!(refused(500, "failed calling webhook").is_some());
     assert!(refused(409, "the object has been modified").is_none());
     assert!(refused(429, "too many requests").is_none());
+}
+
+#[test]
+fn a_rack_that_brokers_are_not_told_is_said() {
+    let said = |yaml: &str, pods: &[BrokerPod]| {
+        let status = status(&cluster(yaml), pods, Some(&answering()), &Step::Done, &Advertised::new());
+        let rack = status.conditions.iter().find(|one| one.type_ == "RackKnown");
+        rack.map_or_else(String::new, |one| format!("{:?} {}: {}", one.status, one.reason, one.message))
+    };
+    let zone = "rack: {topologyKey: topology.kubernetes.io/zone}";
+    let told = BrokerPod { rack: Some("a".into()), ..running(true, None) };
+    let homeless = BrokerPod { node: None, ..running(false, None) };
+    let all = [
+        said("{}", &[running(true, None)]),
+        said(zone, &[told]),
+        said(zone, &[homeless]),
+        said(zone, &[running(true, None)]),
+        said("rack: {topologyKey: example.com/hall}", &[running(true, None)]),
+    ];
+    expect![[r#"
+
+        True LabelFound: every broker has the rack that topology.kubernetes.io/zone names
+        Unknown BrokersStarting: not every broker has a node yet
+        False LabelMissing: broker 0 has no rack: its pod lacks the label topology.kubernetes.io/zone; Kubernetes gives a new pod this label of its node from 1.35 on, where the node has it
+        False LabelMissing: broker 0 has no rack: its pod lacks the label example.com/hall; of a node's labels Kubernetes gives pods none but topology.kubernetes.io/zone and topology.kubernetes.io/region
+    "#]]
+    .assert_eq(&format!("{}\n", all.join("\n")));
 }
