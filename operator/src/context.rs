@@ -11,6 +11,7 @@ use crate::api::attempts::Attempts;
 use crate::api::events::Reporter;
 use crate::api::ledger::Ledger;
 use crate::api::status::Statuses;
+use crate::broker_cluster::plan::storage::Refusals;
 use crate::consumer_group::autoscale::Recommendations;
 use crate::directory::Directory;
 use crate::links::Links;
@@ -39,6 +40,8 @@ pub struct Context {
     pub statuses: Statuses,
     /// Children applied lately.
     pub ledger: Ledger,
+    /// Growth of volumes that was refused.
+    pub refusals: Refusals,
     /// For how long loads have asked for more partitions or members.
     pub scaling: Scaling,
     /// What the operator was started with.

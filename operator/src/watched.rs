@@ -83,6 +83,7 @@ pub fn cluster(context: &Context, known: &mut Known, event: &Event<DeserializeGu
         context.directory.remove_cluster(&key);
         context.links.remove(&key);
         context.ledger.forget(&key.namespace, &key.name);
+        context.refusals.forget(&key);
         forget(context, broker_cluster::reconcile::KIND, &key);
         ring_dependents(context, &key);
     }

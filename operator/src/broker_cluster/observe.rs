@@ -3,7 +3,7 @@
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ContainerStatus, PersistentVolumeClaim, Pod, Service};
 use kube::{Api, Client, ResourceExt};
-use millrace_crds::ListenerKind;
+use millrace_crds::{ListenerKind, ListenerStatus};
 
 use super::ValidatedCluster;
 use super::build::properties::{Address, Advertised};
@@ -78,15 +78,17 @@ impl ClusterChildren {
         Present { claimed_size: request.map(|quantity| quantity.0.clone()) }
     }
 
-    /// Where clients outside find brokers, as far as it is known.
+    /// Where clients outside find brokers, as far as it is known. `before` is what they were told last.
     #[must_use]
-    pub fn advertised(&self, cluster: &ValidatedCluster) -> Advertised {
+    pub fn advertised(&self, cluster: &ValidatedCluster, before: &[ListenerStatus]) -> Advertised {
         let mut advertised = Advertised::new();
         for listener in &cluster.listeners {
             for broker in 0..cluster.replicas {
                 let name = listener_service(&cluster.key.name, &listener.name, broker);
                 let service = self.listener_services.iter().find(|service| service.name_any() == name);
-                if let Some(address) = address(listener, broker, service) {
+                let address =
+                    address(listener, broker, service).or_else(|| told_last(listener, broker, before));
+                if let Some(address) = address {
                     advertised.insert((listener.name.clone(), broker), address);
                 }
             }
@@ -134,6 +136,19 @@ fn address(listener: &ValidatedListener, broker: i32, service: Option<&Service>)
             Some(Address { host: told_host.or(given)?, port: told_port.unwrap_or(listener.port) })
         }
     }
+}
+
+/// What clients were told last, while the load balancer gives no address: brokers that would stop to tell it
+/// restart for that, and once more for the next one.
+fn told_last(listener: &ValidatedListener, broker: i32, before: &[ListenerStatus]) -> Option<Address> {
+    if listener.kind != ListenerKind::LoadBalancer || listener.advertised_host.is_some() {
+        return None;
+    }
+    let told = before.iter().find(|one| one.name == listener.name)?;
+    let address = told.bootstrap.split(',').nth(usize::try_from(broker).ok()?).and_then(Address::parse)?;
+    // With another port it is of a listener that was another one.
+    let port = listener.advertised_port.map_or(listener.port, |first| first + broker);
+    (address.port == port).then_some(address)
 }
 
 fn broker_pod(cluster: &ValidatedCluster, found: &Pod, revision: Option<&str>) -> Option<BrokerPod> {
@@ -212,3 +227,6 @@ fn volume(claim: &PersistentVolumeClaim) -> VolumeState {
         }),
     }
 }
+
+#[cfg(test)]
+mod tests;

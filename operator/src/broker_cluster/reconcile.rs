@@ -1,7 +1,7 @@
 //! Brings one BrokerCluster resource, its children in Kubernetes and its brokers together.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::{ObjectReference, PersistentVolumeClaim, Pod, Service};
 use k8s_openapi::jiff::Timestamp;
@@ -136,7 +136,7 @@ impl<'a> Pass<'a> {
         if written {
             children = observe(client, cluster).await?;
         }
-        let advertised = children.advertised(cluster);
+        let advertised = children.advertised(cluster, &self.before.listeners);
         let health = link.health();
         let mut roll = self.roll(cluster, &children, link, &health).await?;
         if let Step::Restart(broker) = roll {
@@ -191,9 +191,9 @@ impl<'a> Pass<'a> {
         }
         // Addresses that Kubernetes just gave go into the brokers' files at once, which saves a restart.
         let advertised = if written {
-            observe(client, cluster).await?.advertised(cluster)
+            observe(client, cluster).await?.advertised(cluster, &self.before.listeners)
         } else {
-            children.advertised(cluster)
+            children.advertised(cluster, &self.before.listeners)
         };
         written |= apply(client, ledger, &pod_disruption_budget(cluster)).await?;
         written |= self.apply_network_policy(cluster).await?;
@@ -298,6 +298,12 @@ impl<'a> Pass<'a> {
     ) -> Result<Option<Verdict>, ReconcileError> {
         let Some(wanted) = &cluster.storage else { return Ok(None) };
         let mut plan = storage::plan(&wanted.size, &children.volumes);
+        let (refusals, now) = (&self.context.refusals, Instant::now());
+        if !plan.grow.is_empty()
+            && let Some(why) = refusals.standing(&self.key, &wanted.size, now)
+        {
+            return Ok(Some(storage_verdict(&plan.growing, Some(&why))));
+        }
         let api: Api<PersistentVolumeClaim> =
             Api::namespaced(self.context.client.clone(), &self.key.namespace);
         let mut refused = None;
@@ -313,6 +319,10 @@ impl<'a> Pass<'a> {
                 }
                 // The storage class cannot grow volumes, a quota forbids it, or the claim is gone.
                 Err(kube::Error::Api(status)) if [403, 404, 422].contains(&status.code) => {
+                    // A claim that is gone is made again.
+                    if status.code != 404 {
+                        refusals.note(self.key.clone(), &wanted.size, &status.message, now);
+                    }
                     refused = Some(status.message);
                 }
                 Err(error) => return Err(error.into()),

@@ -158,7 +158,7 @@ pub fn replaced(before: &BrokerClusterStatus, after: &BrokerClusterStatus) -> Ve
 fn listener_status(from: &Ingredients<'_>, name: &str) -> ListenerStatus {
     let addresses: Vec<String> = (0..from.cluster.replicas)
         .filter_map(|broker| from.advertised.get(&(name.to_owned(), broker)))
-        .map(|address| format!("{}:{}", address.host, address.port))
+        .map(ToString::to_string)
         .collect();
     let all = addresses.len() == usize::try_from(from.cluster.replicas).unwrap_or(0);
     ListenerStatus { name: name.to_owned(), bootstrap: if all { addresses.join(",") } else { String::new() } }

@@ -132,6 +132,7 @@ fn make_context(args: &RunArgs, client: Client, identity: String) -> anyhow::Res
         attempts: Default::default(),
         statuses: Default::default(),
         ledger: Default::default(),
+        refusals: Default::default(),
         scaling: Default::default(),
         options: Options { image: args.image.clone() },
         client,

@@ -1,7 +1,7 @@
 //! The property file of each broker: what the operator sets, then what the spec says.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::fmt::{Display, Formatter, Write};
 
 use super::super::ValidatedCluster;
 use super::super::names::{HTTP_PORT, KAFKA_PORT, broker_host};
@@ -23,6 +23,24 @@ pub struct Address {
     pub port: i32,
 }
 
+/// As in `bootstrap.servers`: an IPv6 address stands in brackets.
+impl Display for Address {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        let Self { host, port } = self;
+        if host.contains(':') { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") }
+    }
+}
+
+impl Address {
+    /// What was written by [`Display`]; `None` when it is no address.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (host, port) = text.rsplit_once(':')?;
+        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        (!host.is_empty()).then_some(Self { host: host.to_owned(), port: port.parse().ok()? })
+    }
+}
+
 /// The file of one broker.
 #[must_use]
 pub fn properties(cluster: &ValidatedCluster, broker: i32, advertised: &Advertised) -> String {
@@ -34,7 +52,7 @@ pub fn properties(cluster: &ValidatedCluster, broker: i32, advertised: &Advertis
         let Some(address) = advertised.get(&(listener.name.clone(), broker)) else { continue };
         let name = listener.kafka_name();
         listeners.push(format!("{name}://:{}", listener.port));
-        told.push(format!("{name}://{}:{}", bracketed(&address.host), address.port));
+        told.push(format!("{name}://{address}"));
         protocols.push(format!("{name}:PLAINTEXT"));
     }
     let mut file = String::from("# Written by millrace-operator from the BrokerCluster's spec.\n");
@@ -57,10 +75,6 @@ pub fn properties(cluster: &ValidatedCluster, broker: i32, advertised: &Advertis
         set(name, &escaped(value));
     }
     file
-}
-
-fn bracketed(host: &str) -> String {
-    if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
 }
 
 /// As `java.util.Properties` reads it: a backslash escapes, and blanks at the front would be lost.
