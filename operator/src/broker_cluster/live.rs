@@ -1,12 +1,18 @@
-//! Settings that brokers take at run time, brought to the spec through the brokers themselves.
+//! Settings that brokers take at run time, brought to the spec through the brokers themselves, and asked for where
+//! a restart depends on them.
 
 use std::collections::BTreeMap;
 
 use millrace_client::{Admin, ClientError};
 
-use crate::kafka::cluster::{alter_settings, settings};
+use super::plan::roll::{MinInsync, replicated_topics};
+use crate::kafka::cluster::{ReplicaSet, alter_settings, settings};
 use crate::kafka::settings::{SettingChange, changes, operation};
+use crate::kafka::topics;
 use crate::problem::Problem;
+
+/// Of brokers and of topics.
+pub const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
 
 /// What came of it.
 #[derive(Debug, Default)]
@@ -34,4 +40,24 @@ pub async fn apply(admin: &Admin, wanted: &BTreeMap<String, String>) -> Result<A
             None => Err(error),
         },
     }
+}
+
+/// `min.insync.replicas` of the topics of `partitions` that have more than one replica, in one request for a
+/// hundred of them; `default` is that of the brokers.
+///
+/// # Errors
+/// What reaching a broker meets; that a topic's settings cannot be read. One that went away has none.
+pub async fn min_insync_replicas(
+    admin: &Admin,
+    partitions: &[ReplicaSet],
+    default: usize,
+) -> Result<MinInsync, ClientError> {
+    let names: Vec<String> = replicated_topics(partitions).into_iter().map(str::to_owned).collect();
+    let mut minimum = MinInsync { default, topics: BTreeMap::new() };
+    for (topic, settings) in topics::settings(admin, names).await {
+        let own =
+            settings?.and_then(|mut settings| settings.remove(MIN_INSYNC_REPLICAS)?.value?.parse().ok());
+        minimum.topics.extend(own.map(|own| (topic, own)));
+    }
+    Ok(minimum)
 }

@@ -251,12 +251,14 @@ impl<'a> Pass<'a> {
             return Ok(step);
         }
         let Some(seen) = link.cluster() else { return Ok(step) };
-        let wanted = cluster.config.at_run_time.get("min.insync.replicas");
+        let wanted = cluster.config.at_run_time.get(live::MIN_INSYNC_REPLICAS);
+        let default = wanted.and_then(|value| value.parse().ok()).unwrap_or(1);
+        let partitions = replica_sets(link.admin()).await?;
         let state = ClusterState {
             registered: seen.brokers.iter().map(|broker| broker.id).collect(),
             controller: seen.controller,
-            partitions: replica_sets(link.admin()).await?,
-            min_insync_replicas: wanted.and_then(|value| value.parse().ok()).unwrap_or(1),
+            min_insync_replicas: live::min_insync_replicas(link.admin(), &partitions, default).await?,
+            partitions,
         };
         Ok(next(&pods, Some(&state)))
     }

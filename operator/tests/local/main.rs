@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod check;
+mod restarting;
 mod scenarios;
 mod watching;
 mod workplace;
@@ -20,6 +21,7 @@ const SCENARIOS: &[fn(&Workplace)] = &[
     scenarios::offsets_move_once,
     scenarios::offsets_move_to_every_goal,
     scenarios::many_topics_at_once,
+    restarting::topics_tell_their_own_min_insync_replicas,
     watching::drift_is_mended,
     watching::what_changed_rings_and_what_did_not_is_silent,
 ];

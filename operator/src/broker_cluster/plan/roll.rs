@@ -1,8 +1,8 @@
 //! Which broker to restart next, when pods are not as their StatefulSet says. One at a time; only while
-//! every partition keeps `min.insync.replicas` without it; the controller last; only when every replica is
+//! every partition keeps its topic's `min.insync.replicas` without it; the controller last; only when every replica is
 //! in sync again. When nothing may be done, it is said why.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::kafka::cluster::ReplicaSet;
 
@@ -29,7 +29,34 @@ pub struct ClusterState {
     /// All partitions.
     pub partitions: Vec<ReplicaSet>,
     /// `min.insync.replicas`.
-    pub min_insync_replicas: usize,
+    pub min_insync_replicas: MinInsync,
+}
+
+/// `min.insync.replicas`: a topic's own goes before the brokers'.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MinInsync {
+    /// Of topics without one of their own.
+    pub default: usize,
+    /// Of topics with one of their own, by name.
+    pub topics: BTreeMap<String, usize>,
+}
+
+impl MinInsync {
+    fn of(&self, partition: &ReplicaSet) -> usize {
+        self.topics.get(topic(partition)).copied().unwrap_or(self.default)
+    }
+}
+
+/// The topic of a partition.
+fn topic(partition: &ReplicaSet) -> &str {
+    partition.partition.rsplit_once('-').map_or("", |(topic, _)| topic)
+}
+
+/// Topics whose `min.insync.replicas` matters: those with more than one replica. The others stop with their
+/// broker in any case.
+#[must_use]
+pub fn replicated_topics(partitions: &[ReplicaSet]) -> BTreeSet<&str> {
+    partitions.iter().filter(|one| one.replicas.len() > 1).map(topic).collect()
 }
 
 /// What to do next.
@@ -96,12 +123,13 @@ fn among_serving(pods: &[PodState], outdated: &[&PodState], cluster: &ClusterSta
 fn objection(broker: i32, cluster: &ClusterState) -> Option<String> {
     let short = cluster.partitions.iter().find(|one| {
         let left = one.isr.iter().filter(|other| **other != broker).count();
-        one.replicas.len() > 1 && one.isr.contains(&broker) && left < cluster.min_insync_replicas
+        one.replicas.len() > 1 && one.isr.contains(&broker) && left < cluster.min_insync_replicas.of(one)
     })?;
     Some(format!(
         "without broker {broker} {} would have fewer replicas in sync than min.insync.replicas ({}): give it more \
          replicas, or lower the setting",
-        short.partition, cluster.min_insync_replicas
+        short.partition,
+        cluster.min_insync_replicas.of(short)
     ))
 }
 
@@ -123,7 +151,7 @@ mod tests {
             registered: [0, 1, 2].into(),
             controller: Some(controller),
             partitions: partitions.collect(),
-            min_insync_replicas: min,
+            min_insync_replicas: MinInsync { default: min, topics: BTreeMap::new() },
         }
     }
 
@@ -155,7 +183,7 @@ mod tests {
             registered: [0].into(),
             controller: Some(0),
             partitions: vec![ReplicaSet { partition: "t-0".into(), replicas: vec![0], isr: vec![0] }],
-            min_insync_replicas: 1,
+            min_insync_replicas: MinInsync { default: 1, topics: BTreeMap::new() },
         };
         assert_eq!(next(&[pod(0, false, true)], Some(&alone)), Step::Restart(0));
         assert_eq!(next(&[pod(0, true, true)], None), Step::Done);
@@ -192,6 +220,30 @@ mod tests {
         assert!(why.contains("without broker 0 t-0") && why.contains("without broker 1"), "{why}");
         let pods = [pod(0, false, true), pod(1, false, true), pod(2, false, true)];
         assert_eq!(next(&pods, Some(&tight)), Step::Restart(2), "what may go goes");
+    }
+
+    #[test]
+    fn what_a_topic_says_of_itself_goes_before_what_the_brokers_say() {
+        let pods = [pod(0, false, true), pod(1, true, true), pod(2, true, true)];
+        let with_own = |min: usize, own: usize| {
+            let mut cluster = cluster(2, &[(&[0, 1], &[0, 1])], min);
+            cluster.min_insync_replicas.topics = [("t".to_owned(), own), ("other".to_owned(), 9)].into();
+            next(&pods, Some(&cluster))
+        };
+        assert_eq!(with_own(2, 1), Step::Restart(0), "the topic asks for less");
+        let Step::Blocked(why) = with_own(1, 2) else { panic!("not blocked") };
+        assert!(why.contains("t-0") && why.contains("min.insync.replicas (2)"), "{why}");
+    }
+
+    #[test]
+    fn only_topics_with_more_than_one_replica_are_asked_about() {
+        let set = |partition: &str, replicas: &[i32]| ReplicaSet {
+            partition: partition.into(),
+            replicas: replicas.to_vec(),
+            isr: replicas.to_vec(),
+        };
+        let partitions = [set("a-b-0", &[0, 1]), set("a-b-1", &[1, 0]), set("single-0", &[0])];
+        assert_eq!(replicated_topics(&partitions), ["a-b"].into());
     }
 
     #[test]
