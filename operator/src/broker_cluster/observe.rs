@@ -1,7 +1,8 @@
 //! What is there of a cluster in Kubernetes: the StatefulSet, pods, volumes and Services.
 
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{ContainerStatus, PersistentVolumeClaim, Pod, Service};
+use k8s_openapi::api::core::v1::{ContainerStatus, PersistentVolumeClaim, Pod, PodCondition, Service};
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::{Api, Client, ResourceExt};
 use millrace_crds::{ListenerKind, ListenerStatus};
 
@@ -41,9 +42,14 @@ pub struct BrokerPod {
     pub node: Option<String>,
     /// The zone that its broker is told, where the pod carries it.
     pub rack: Option<String>,
+    /// Since when it serves; `None` while it does not.
+    pub ready_since: Option<Timestamp>,
     /// Why it does not serve, where Kubernetes says.
     pub problem: Option<String>,
 }
+
+/// A pod that is not scheduled for so long is somebody's problem: before, its volume is being made, or its node.
+const UNSCHEDULED: SignedDuration = SignedDuration::from_secs(60);
 
 /// Asks for all children that decisions depend on.
 ///
@@ -61,7 +67,8 @@ pub async fn observe(client: &Client, cluster: &ValidatedCluster) -> Result<Clus
     };
     let listener_services = list(client, namespace, &format!("{labels},{LISTENER_LABEL}")).await?;
     let revision = set.as_ref().and_then(|set| set.status.as_ref()?.update_revision.clone());
-    let pods = pods.iter().filter_map(|one| broker_pod(cluster, one, revision.as_deref()));
+    let now = Timestamp::now();
+    let pods = pods.iter().filter_map(|one| broker_pod(cluster, one, revision.as_deref(), now));
     let mut pods: Vec<BrokerPod> = pods.collect();
     pods.sort_by_key(|pod| pod.state.broker);
     Ok(ClusterChildren { set, pods, volumes: claims.iter().map(volume).collect(), listener_services })
@@ -151,13 +158,17 @@ fn told_last(listener: &ValidatedListener, broker: i32, before: &[ListenerStatus
     (address.port == port).then_some(address)
 }
 
-fn broker_pod(cluster: &ValidatedCluster, found: &Pod, revision: Option<&str>) -> Option<BrokerPod> {
+fn broker_pod(
+    cluster: &ValidatedCluster,
+    found: &Pod,
+    revision: Option<&str>,
+    now: Timestamp,
+) -> Option<BrokerPod> {
     let name = found.name_any();
     let broker: i32 = name.strip_prefix(&format!("{}-broker-", cluster.key.name))?.parse().ok()?;
     debug_assert_eq!(name, pod(&cluster.key.name, broker));
-    let status = found.status.as_ref();
-    let conditions = status.and_then(|status| status.conditions.as_ref());
-    let ready = conditions.into_iter().flatten().any(|one| one.type_ == "Ready" && one.status == "True");
+    let serving = condition(found, "Ready", "True");
+    let ready = serving.is_some();
     let state = PodState {
         broker,
         up_to_date: revision.is_none()
@@ -171,20 +182,29 @@ fn broker_pod(cluster: &ValidatedCluster, found: &Pod, revision: Option<&str>) -
         rack: rack.filter(|rack| !rack.is_empty()).cloned(),
         uid: found.uid().unwrap_or_default(),
         node: found.spec.as_ref().and_then(|spec| spec.node_name.clone()),
-        problem: if ready { None } else { problem(found) },
+        ready_since: serving.and_then(since),
+        problem: if ready { None } else { problem(found, now) },
         name,
     })
 }
 
+fn condition<'a>(pod: &'a Pod, type_: &str, status: &str) -> Option<&'a PodCondition> {
+    let conditions = pod.status.as_ref()?.conditions.as_ref()?;
+    conditions.iter().find(|one| one.type_ == type_ && one.status == status)
+}
+
+fn since(condition: &PodCondition) -> Option<Timestamp> {
+    condition.last_transition_time.as_ref().map(|time| time.0)
+}
+
 /// Why a pod does not serve: not scheduled, image, crash with its last words.
-fn problem(pod: &Pod) -> Option<String> {
-    let status = pod.status.as_ref()?;
-    let unscheduled =
-        status.conditions.iter().flatten().find(|one| one.type_ == "PodScheduled" && one.status == "False");
-    if let Some(condition) = unscheduled {
-        return Some(format!("not scheduled: {}", condition.message.clone().unwrap_or_default()));
+fn problem(pod: &Pod, now: Timestamp) -> Option<String> {
+    if let Some(unscheduled) = condition(pod, "PodScheduled", "False") {
+        let lasts = since(unscheduled).is_none_or(|since| now.duration_since(since) >= UNSCHEDULED);
+        let why = unscheduled.message.as_deref().unwrap_or_default();
+        return lasts.then(|| format!("not scheduled: {why}"));
     }
-    status.container_statuses.iter().flatten().find_map(container_problem)
+    pod.status.as_ref()?.container_statuses.iter().flatten().find_map(container_problem)
 }
 
 fn container_problem(status: &ContainerStatus) -> Option<String> {

@@ -1,6 +1,6 @@
 //! A BrokerCluster's status from what was seen and done. Pure; the time is handed in.
 
-use k8s_openapi::jiff::Timestamp;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use millrace_crds::{BrokerClusterStatus, BrokerStatus, ListenerStatus};
 
 use super::ValidatedCluster;
@@ -15,6 +15,9 @@ use crate::kafka::connect::explained;
 use crate::kafka::link::Health;
 use crate::problem::Problem;
 
+/// Brokers that began to serve so lately may be unknown to the operator's resolver, which remembers for up to 30
+/// seconds that a name is not there.
+const INTRODUCTION: SignedDuration = SignedDuration::from_secs(60);
 /// Labels of nodes that new pods get (KEP-4742, PodTopologyLabelsAdmission: beta and on from Kubernetes 1.35).
 const COPIED_LABELS: [&str; 2] = ["topology.kubernetes.io/zone", "topology.kubernetes.io/region"];
 
@@ -48,7 +51,7 @@ pub fn observed(before: &BrokerClusterStatus, from: &Ingredients<'_>, now: Times
     let brokers: Vec<BrokerStatus> =
         (0..cluster.replicas).map(|broker| broker_status(before, from, broker)).collect();
     let serving = brokers.iter().filter(|broker| broker.ready).count();
-    let mut verdicts = vec![ready(from, &brokers), progressing(from, &brokers)];
+    let mut verdicts = vec![ready(from, &brokers, now), progressing(from, &brokers)];
     verdicts.extend(from.storage.clone());
     verdicts.extend(rack(from));
     BrokerClusterStatus {
@@ -164,7 +167,7 @@ fn listener_status(from: &Ingredients<'_>, name: &str) -> ListenerStatus {
     ListenerStatus { name: name.to_owned(), bootstrap: if all { addresses.join(",") } else { String::new() } }
 }
 
-fn ready(from: &Ingredients<'_>, brokers: &[BrokerStatus]) -> Verdict {
+fn ready(from: &Ingredients<'_>, brokers: &[BrokerStatus], now: Timestamp) -> Verdict {
     if let Some(broken) = brokers.iter().find_map(|one| Some((one, one.message.as_ref()?))) {
         let (broker, message) = broken;
         return Verdict::no(
@@ -180,7 +183,12 @@ fn ready(from: &Ingredients<'_>, brokers: &[BrokerStatus]) -> Verdict {
             format!("broker {} ({}) does not serve yet", starting.id, starting.pod),
         );
     }
+    let is_new =
+        |pod: &BrokerPod| pod.ready_since.is_some_and(|since| now.duration_since(since) < INTRODUCTION);
     match (from.health, from.seen) {
+        (Health::Unreachable(_), _) if from.pods.iter().any(is_new) => {
+            return Verdict::no(READY, "BrokersStarting", "the brokers have not answered yet");
+        }
         (Health::Unreachable(reason), _) => {
             return Verdict::no(
                 READY,

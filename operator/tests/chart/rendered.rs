@@ -145,7 +145,7 @@ fn releases_of_one_name_in_two_namespaces_share_nothing() {
 #[test]
 fn a_digest_pins_the_image_of_operator_and_brokers() {
     let digest = format!("sha256:{:064}", 7);
-    for (tag, expected) in [("", "registry/m@"), (",image.tag=2", "registry/m:2@")] {
+    for (tag, expected) in [("", "registry/m@"), (",image.tag=v2", "registry/m:v2@")] {
         let values = format!("image.repository=registry/m,image.digest={digest}{tag}");
         let Some(output) = template(&["--set", &values]) else { return };
         let rendered = text(&output);

@@ -52,3 +52,47 @@ fn what_another_listener_told_is_not_told_again() {
     let named = "listeners: [{name: cloud, type: LoadBalancer, port: 9095, advertisedHost: mq.example}]";
     assert_eq!(advertised(named, &[], &told("cloud", "192.0.2.1:9095")), ["mq.example:9095"]);
 }
+
+/// What is wrong with a pod that the scheduler has found no node for in so many seconds.
+fn unscheduled(seconds: i64) -> Option<String> {
+    let pod = json!({
+        "metadata": { "name": "main-broker-0" },
+        "status": { "conditions": [{
+            "type": "PodScheduled",
+            "status": "False",
+            "lastTransitionTime": "1970-01-01T00:00:00Z",
+            "message": "pod has unbound immediate PersistentVolumeClaims",
+        }] },
+    });
+    let now = Timestamp::from_second(seconds).unwrap();
+    broker_pod(&cluster("{}"), &serde_json::from_value(pod).unwrap(), None, now).unwrap().problem
+}
+
+#[test]
+fn a_pod_whose_volume_is_being_made_has_no_problem_yet() {
+    assert_eq!(unscheduled(1), None);
+    let lasting = "not scheduled: pod has unbound immediate PersistentVolumeClaims";
+    assert_eq!(unscheduled(60).as_deref(), Some(lasting));
+}
+
+#[test]
+fn a_pod_tells_since_when_it_serves_and_its_zone() {
+    let pod = json!({
+        "metadata": {
+            "name": "main-broker-0",
+            "labels": { "topology.kubernetes.io/zone": "a", "example.com/hall": "" },
+        },
+        "status": { "conditions": [
+            { "type": "Ready", "status": "True", "lastTransitionTime": "1970-01-01T00:00:07Z" },
+        ] },
+    });
+    let seen = |yaml: &str| {
+        let pod = serde_json::from_value(pod.clone()).unwrap();
+        broker_pod(&cluster(yaml), &pod, None, Timestamp::UNIX_EPOCH).unwrap()
+    };
+    let zoned = seen("rack: {topologyKey: topology.kubernetes.io/zone}");
+    assert_eq!(zoned.ready_since, Some(Timestamp::from_second(7).unwrap()));
+    assert_eq!(zoned.rack.as_deref(), Some("a"));
+    assert_eq!(seen("rack: {topologyKey: example.com/hall}").rack, None, "an empty label names no zone");
+    assert_eq!(seen("{}").rack, None, "nobody asked");
+}

@@ -23,6 +23,7 @@ fn running(ready: bool, problem: Option<&str>) -> BrokerPod {
         uid: "u".into(),
         node: Some("node-1".into()),
         rack: None,
+        ready_since: ready.then_some(Timestamp::UNIX_EPOCH),
         problem: problem.map(str::to_owned),
     }
 }
@@ -213,4 +214,29 @@ fn a_rack_that_brokers_are_not_told_is_said() {
         False LabelMissing: broker 0 has no rack: its pod lacks the label example.com/hall; of a node's labels Kubernetes gives pods none but topology.kubernetes.io/zone and topology.kubernetes.io/region
     "#]]
     .assert_eq(&format!("{}\n", all.join("\n")));
+}
+
+#[test]
+fn brokers_that_just_started_may_take_their_time_to_answer() {
+    let cluster = cluster("{}");
+    let none = Advertised::new();
+    let health = Health::Unreachable("no such host".into());
+    let reason_at = |second: i64| {
+        let from = Ingredients {
+            cluster: &cluster,
+            generation: Some(2),
+            pods: &[running(true, None)],
+            advertised: &none,
+            seen: None,
+            health: &health,
+            roll: &Step::Done,
+            refused: None,
+            storage: None,
+        };
+        let status =
+            observed(&BrokerClusterStatus::default(), &from, Timestamp::from_second(second).unwrap());
+        status.conditions[0].reason.clone()
+    };
+    assert_eq!(reason_at(59), "BrokersStarting");
+    assert_eq!(reason_at(60), "BrokersUnreachable");
 }
