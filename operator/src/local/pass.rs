@@ -1,7 +1,7 @@
 //! One pass over all resources: look, plan, show, do, and say how each one is then.
 
 use std::fmt::Write;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 use millrace_client::ClientError;
@@ -14,15 +14,13 @@ use crate::consumer_group::act::{aim, make_move};
 use crate::consumer_group::reset::{Move, decide};
 use crate::consumer_group::{self, ValidatedGroup};
 use crate::kafka::link::Link;
-use crate::kafka::topics::Seen;
+use crate::kafka::topics::TopicObservation;
 use crate::problem::summed;
-use crate::topic::plan::TopicChange;
+use crate::topic::plan::TopicPlan;
 use crate::topic::{self, ValidatedTopic};
 
 /// A topic that is not shown so long after it was made is said to be missing.
 const SHOWN: Duration = Duration::from_secs(5);
-/// Between two looks at it.
-const AGAIN: Duration = Duration::from_millis(50);
 
 /// What a pass may do, and how it looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,34 +83,44 @@ async fn topic_pass(
     report: &mut Report,
 ) -> Result<(), ClientError> {
     let seen = link.topic(&topic.name).await?;
-    let mut plan = topic::plan::plan(topic, seen.as_deref(), None);
-    report.diff.push_str(&diff::topic(&topic.name, seen.as_deref(), &plan, mode.colour));
-    let mut after = seen.clone();
-    let mut created = false;
-    if !mode.dry_run && !plan.changes.is_empty() {
-        let outcome = topic::apply::apply(link, topic, &plan).await?;
-        created = outcome.done.iter().any(|change| matches!(change, TopicChange::Create { .. }));
-        plan.problems.extend(outcome.refused);
-        after = once_shown(link, &topic.name).await?;
-    }
-    if mode.dry_run && !plan.changes.is_empty() {
-        plan.problems.extend(topic::apply::rehearse(link.admin(), topic, &plan).await?);
-        report.rows.push(match summed(&plan.problems) {
-            None => row("topic", &topic.name, false, WOULD_CHANGE, String::new()),
-            Some(problem) => row("topic", &topic.name, false, problem.reason, problem.message),
-        });
+    if mode.dry_run {
+        let mut plan = topic::plan::plan(topic, seen.as_deref(), None);
+        report.diff.push_str(&diff::topic(&topic.name, seen.as_deref(), &plan, mode.colour));
+        if !plan.changes.is_empty() {
+            plan.problems.extend(topic::apply::rehearse(link.admin(), topic, &plan).await?);
+            report.rows.push(match summed(&plan.problems) {
+                None => row("topic", &topic.name, false, WOULD_CHANGE, String::new()),
+                Some(problem) => row("topic", &topic.name, false, problem.reason, problem.message),
+            });
+            return Ok(());
+        }
+        report.rows.extend(topic_row(link, topic, seen.as_deref(), &plan, false));
         return Ok(());
     }
+    let brought = topic::apply::bring(link, topic, seen, None, SHOWN).await?;
+    let (before, after) = (brought.before.as_deref(), brought.after.as_deref());
+    report.diff.push_str(&diff::topic(&topic.name, before, &brought.plan, mode.colour));
+    report.rows.extend(topic_row(link, topic, after, &brought.plan, brought.created()));
+    Ok(())
+}
+
+fn topic_row(
+    link: &Link,
+    topic: &ValidatedTopic,
+    seen: Option<&TopicObservation>,
+    plan: &TopicPlan,
+    created: bool,
+) -> Option<Row> {
     let from = topic::status::Ingredients {
         name: &topic.name,
         generation: None,
-        seen: after.as_deref(),
+        seen,
         figures: link.figures(&topic.name),
         created,
         problems: &plan.problems,
     };
     let status = topic::status::observed(&TopicStatus::default(), &from, Timestamp::now());
-    let Some(ready) = find(&status.conditions, READY) else { return Ok(()) };
+    let ready = find(&status.conditions, READY)?;
     let is_ready = ready.status == ConditionStatus::True;
     let figures = format!(
         "{} partitions, {} replicas",
@@ -120,19 +128,7 @@ async fn topic_pass(
         status.replication_factor.unwrap_or(0)
     );
     let detail = if is_ready { figures } else { ready.message.clone() };
-    report.rows.push(row("topic", &topic.name, is_ready, &ready.reason, detail));
-    Ok(())
-}
-
-/// Brokers need a moment to show a topic that was just made.
-async fn once_shown(link: &Link, name: &str) -> Seen {
-    let patience = Instant::now() + SHOWN;
-    loop {
-        match link.topic(name).await? {
-            None if Instant::now() < patience => tokio::time::sleep(AGAIN).await,
-            seen => return Ok(seen),
-        }
-    }
+    Some(row("topic", &topic.name, is_ready, &ready.reason, detail))
 }
 
 async fn group_pass(

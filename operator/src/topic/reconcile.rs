@@ -11,10 +11,10 @@ use kube::runtime::controller::Action;
 use millrace_client::ClientError;
 use millrace_crds::{DeletionPolicy, Topic, TopicOrigin, TopicStatus};
 
-use super::apply::{Outcome, apply};
+use super::apply::{Outcome, bring};
 use super::autoscale::Load;
 use super::farewell::{Circumstances, Farewell, farewell};
-use super::plan::{TopicChange, TopicPlan, plan};
+use super::plan::{TopicChange, TopicPlan};
 use super::status::{Ingredients, observed, with_verdicts};
 use super::validate::{ValidatedTopic, topic_name, validate};
 use crate::api::error::ReconcileError;
@@ -24,10 +24,9 @@ use crate::context::Context;
 use crate::directory::Want;
 use crate::kafka::connect::explained;
 use crate::kafka::link::{Health, Link};
-use crate::kafka::topics::{self, Seen, TopicObservation};
+use crate::kafka::topics::{self, TopicObservation};
 use crate::membership::{self, Denied};
 use crate::names::{ObjectKey, is_paused};
-use crate::problem::Problem;
 
 /// For the metrics and the log.
 pub const KIND: &str = "Topic";
@@ -37,8 +36,6 @@ const SETTLED: Duration = Duration::from_secs(600);
 const LOAD: Duration = Duration::from_secs(10);
 /// What was done and is not shown after this long is said to be missing.
 const SHOWN: Duration = Duration::from_secs(2);
-/// Between two looks at it.
-const AGAIN: Duration = Duration::from_millis(50);
 /// A topic that is still not shown is looked at again after this long.
 const CREATING: Duration = Duration::from_millis(500);
 
@@ -113,33 +110,22 @@ impl<'a> Pass<'a> {
     async fn bring_together(&self, link: &Link, topic: &ValidatedTopic) -> Result<Action, ReconcileError> {
         let seen = link.topic(&topic.name).await?;
         let demanded = self.demanded(link, topic, seen.as_deref());
-        let mut planned = plan(topic, seen.as_deref(), demanded);
-        let outcome = apply(link, topic, &planned).await?;
-        let seen_after = if outcome.done.is_empty() {
-            seen.clone()
-        } else {
-            once_shown(link, topic, &outcome, demanded).await?
-        };
-        planned.problems.extend(outcome.refused.iter().cloned());
-        if let Some(problem) = unsettled(topic, &outcome, seen_after.as_deref(), demanded) {
-            planned.problems.push(problem);
-        }
-        let created = outcome.done.iter().any(|change| matches!(change, TopicChange::Create { .. }));
+        let brought = bring(link, topic, seen, demanded, SHOWN).await?;
         let status = observed(
             &self.before,
             &Ingredients {
                 name: &topic.name,
                 generation: self.generation(),
-                seen: seen_after.as_deref(),
+                seen: brought.after.as_deref(),
                 figures: link.figures(&topic.name),
-                created,
-                problems: &planned.problems,
+                created: brought.created(),
+                problems: &brought.plan.problems,
             },
             Timestamp::now(),
         );
-        self.tell(&outcome, demanded, &status).await;
+        self.tell(&brought.outcome, demanded, &status).await;
         self.publish(status).await?;
-        Ok(self.next(topic, &planned, seen_after.as_deref()))
+        Ok(self.next(topic, &brought.plan, brought.after.as_deref()))
     }
 
     /// The number of partitions that the load has asked for long enough.
@@ -322,39 +308,4 @@ impl<'a> Pass<'a> {
     fn generation(&self) -> Option<i64> {
         self.topic.meta().generation
     }
-}
-
-/// The topic once the brokers show what was just done, which they need a moment for; or as it is when they
-/// do not.
-async fn once_shown(link: &Link, topic: &ValidatedTopic, outcome: &Outcome, demanded: Option<i32>) -> Seen {
-    let patience = Instant::now() + SHOWN;
-    loop {
-        let seen = link.topic(&topic.name).await?;
-        let shown = seen.is_some() && unsettled(topic, outcome, seen.as_deref(), demanded).is_none();
-        if shown || Instant::now() >= patience {
-            return Ok(seen);
-        }
-        tokio::time::sleep(AGAIN).await;
-    }
-}
-
-/// What was just done and still is not as it should be would be done again for ever.
-fn unsettled(
-    topic: &ValidatedTopic,
-    outcome: &Outcome,
-    seen: Option<&TopicObservation>,
-    demanded: Option<i32>,
-) -> Option<Problem> {
-    let seen = seen?;
-    let again = plan(topic, Some(seen), demanded);
-    let repeated: Vec<String> = again
-        .changes
-        .iter()
-        .filter(|change| outcome.done.contains(change))
-        .map(ToString::to_string)
-        .collect();
-    (!repeated.is_empty()).then(|| {
-        let message = format!("the brokers took the change and do not show it: {}", repeated.join(", "));
-        Problem::new("NotSettled", message)
-    })
 }

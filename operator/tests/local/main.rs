@@ -4,6 +4,7 @@
 
 mod check;
 mod restarting;
+mod linked;
 mod scenarios;
 mod watching;
 mod workplace;
@@ -22,6 +23,7 @@ const SCENARIOS: &[fn(&Workplace)] = &[
     scenarios::offsets_move_to_every_goal,
     scenarios::many_topics_at_once,
     restarting::topics_tell_their_own_min_insync_replicas,
+    linked::a_topic_that_a_producer_makes_first_is_adopted_whole,
     watching::drift_is_mended,
     watching::what_changed_rings_and_what_did_not_is_silent,
 ];
