@@ -12,20 +12,24 @@ use crate::conditions::seconds;
 use crate::kafka::groups::{self, GroupObservation};
 
 /// The offsets that a move gives to partitions.
+///
+/// # Errors
+/// That of the first partition that could not be asked: without it the move would be made in part.
 pub async fn aim(
     admin: &Admin,
     reset: &ValidatedReset,
     partitions: &BTreeSet<TopicPartition>,
     seen: &GroupObservation,
-) -> BTreeMap<TopicPartition, i64> {
+) -> Result<BTreeMap<TopicPartition, i64>, ClientError> {
     let at_time = match reset.to {
         Goal::Time(ms) => groups::offsets_at(admin, partitions, OffsetSpec::Timestamp(ms)).await,
         _ => BTreeMap::new(),
     };
-    targets(reset.to, partitions, seen, &at_time)
+    let at_time = at_time.into_iter().map(|(partition, offset)| Ok((partition, offset?)));
+    Ok(targets(reset.to, partitions, seen, &at_time.collect::<Result<_, ClientError>>()?))
 }
 
-/// Makes a move, and says how it went.
+/// Makes a move to the `offsets` that were aimed at, and says how it went.
 ///
 /// # Errors
 /// The coordinator's refusal, such as that the group has members after all.
@@ -33,17 +37,13 @@ pub async fn make_move(
     admin: &Admin,
     group: &str,
     reset: &ValidatedReset,
-    partitions: &BTreeSet<TopicPartition>,
+    offsets: &BTreeMap<TopicPartition, i64>,
     seen: &GroupObservation,
 ) -> Result<OffsetResetStatus, ClientError> {
-    let offsets = aim(admin, reset, partitions, seen).await;
     if !offsets.is_empty() {
-        groups::commit(admin, group, &offsets, &note(&reset.id)).await?;
+        groups::commit(admin, group, offsets, &note(&reset.id)).await?;
     }
-    let counts = |partition: &TopicPartition| {
-        reset.topics.as_ref().is_none_or(|topics| topics.contains(&*partition.topic))
-    };
-    let all = seen.positions.keys().filter(|partition| counts(partition)).count();
+    let all = seen.positions.keys().filter(|partition| reset.concerns(&partition.topic)).count();
     Ok(OffsetResetStatus {
         id: reset.id.clone(),
         partitions: i32::try_from(all).unwrap_or(i32::MAX),

@@ -15,7 +15,8 @@ pub struct Recommendations {
 
 impl Recommendations {
     /// Takes a look and gives the number of members to have. What the `present` ones were wanted for before the
-    /// first look is not known: they stay until fewer sufficed for the whole window.
+    /// first look is not known: they stay until fewer sufficed for the whole window. They also stay while a
+    /// partition could not be asked: nobody knows what waits in it.
     pub fn look(
         &mut self,
         spec: &ValidatedScaling,
@@ -28,7 +29,12 @@ impl Recommendations {
         }
         let wanted = wanted(spec, group);
         self.push(wanted, now, spec.stabilization);
-        self.falling.front().map_or(wanted, |(_, greatest)| *greatest).min(ceiling(spec, group))
+        let lately = self.falling.front().map_or(wanted, |(_, greatest)| *greatest).min(ceiling(spec, group));
+        if group.is_whole() {
+            lately
+        } else {
+            lately.max(present.clamp(spec.replicas_min, spec.replicas_max))
+        }
     }
 
     fn push(&mut self, wanted: i32, now: Instant, window: Duration) {
@@ -106,6 +112,19 @@ mod tests {
         assert_eq!(lately.look(&spec, &group(&[0; 12]), 10, at(61)), 1);
         assert_eq!(Recommendations::default().look(&spec, &group(&[0; 12]), 50, start), 10, "within bounds");
         assert_eq!(Recommendations::default().look(&spec, &group(&[900; 12]), 2, start), 10, "more at once");
+    }
+
+    #[test]
+    fn members_stay_while_a_partition_is_unknown() {
+        let (spec, start) = (spec(0, 10), Instant::now());
+        let mut lately = Recommendations::default();
+        let mut group = group(&[0, 0]);
+        lately.look(&spec, &group, 0, start);
+        let error = millrace_client::ClientError::Usage("t-2 has no leader".into());
+        group.unanswered.insert("t".into(), error);
+        assert_eq!(lately.look(&spec, &group, 3, start + Duration::from_secs(100)), 3);
+        group.unanswered.clear();
+        assert_eq!(lately.look(&spec, &group, 3, start + Duration::from_secs(200)), 0);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use kube::runtime::controller::Action;
 use millrace_client::ClientError;
 use millrace_crds::{ConsumerGroup, ConsumerGroupStatus, DeletionPolicy, OffsetResetStatus};
 
-use super::act::make_move;
+use super::act::{aim, make_move};
 use super::autoscale::Recommendations;
 use super::reset::{Move, decide};
 use super::scale::{present, scale};
@@ -171,7 +171,11 @@ impl<'a> Pass<'a> {
         let (Some(Move::Make(partitions)), Some(reset)) = (decided, &group.reset) else {
             return Ok((None, None));
         };
-        match make_move(link.admin(), &group.id, reset, partitions, seen).await {
+        let made = async {
+            let offsets = aim(link.admin(), reset, partitions, seen).await?;
+            make_move(link.admin(), &group.id, reset, &offsets, seen).await
+        };
+        match made.await {
             Ok(moved) => {
                 let note = format!("offsets of {} partitions were moved ({})", moved.partitions, moved.id);
                 self.context.reporter.normal(&self.reference(), "OffsetsReset", "Reset", note).await;

@@ -20,6 +20,8 @@ pub enum Move {
     WaitForMembers(i32),
     /// There is no partition to move: the topics do not exist, or nothing was committed.
     Nothing,
+    /// A partition could not be asked, and why: without it the move would be made in part.
+    WaitForAnswer(String),
     /// These partitions move; those that were moved before a restart are left out.
     Make(BTreeSet<TopicPartition>),
 }
@@ -39,9 +41,11 @@ pub fn decide(reset: &ValidatedReset, done: Option<&str>, group: &GroupObservati
     if group.members > 0 {
         return Move::WaitForMembers(group.members);
     }
-    let moves = |topic: &str| reset.topics.as_ref().is_none_or(|topics| topics.contains(topic));
+    if let Some((_, error)) = group.unanswered.iter().find(|(topic, _)| reset.concerns(topic)) {
+        return Move::WaitForAnswer(error.to_string());
+    }
     let partitions: Vec<(&TopicPartition, &Position)> =
-        group.positions.iter().filter(|(partition, _)| moves(&partition.topic)).collect();
+        group.positions.iter().filter(|(partition, _)| reset.concerns(&partition.topic)).collect();
     if partitions.is_empty() {
         return Move::Nothing;
     }
@@ -79,6 +83,8 @@ pub fn targets(
 
 #[cfg(test)]
 mod tests {
+    use millrace_client::ClientError;
+
     use super::*;
 
     fn group(members: i32) -> GroupObservation {
@@ -118,6 +124,18 @@ mod tests {
         );
         assert_eq!(decide(&reset(Goal::Earliest, Some(&["b"])), None, &group(0)), make(&[]));
         assert_eq!(decide(&reset(Goal::Earliest, Some(&["c"])), None, &group(0)), Move::Nothing);
+    }
+
+    #[test]
+    fn a_move_waits_until_every_partition_of_its_topics_can_be_asked() {
+        let mut group = group(0);
+        let error = ClientError::Usage("a-2 has no leader".into());
+        group.unanswered.insert("a".into(), error);
+        assert_eq!(
+            decide(&reset(Goal::Latest, None), None, &group),
+            Move::WaitForAnswer("a-2 has no leader".into())
+        );
+        assert_eq!(decide(&reset(Goal::Latest, Some(&["b"])), None, &group), make(&[]), "b is whole");
     }
 
     #[test]

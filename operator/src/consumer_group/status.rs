@@ -7,9 +7,13 @@ use millrace_crds::{ConsumerGroupStatus, OffsetResetStatus, WorstPartition};
 use super::ValidatedGroup;
 use super::reset::Move;
 use crate::conditions::{LAGGING, OFFSETS_RESET, READY, Verdict, find, is_true, merged};
+use crate::kafka::connect::explained;
 use crate::kafka::groups::GroupObservation;
 use crate::kafka::rates::steady;
 use crate::problem::Problem;
+
+/// The reason where a partition's offsets could not be asked.
+const PARTITIONS_UNKNOWN: &str = "PartitionsUnknown";
 
 /// What a status is made of.
 #[derive(Debug)]
@@ -37,12 +41,11 @@ pub struct Ingredients<'a> {
 pub fn observed(before: &ConsumerGroupStatus, from: &Ingredients<'_>, now: Timestamp) -> ConsumerGroupStatus {
     let seen = from.seen;
     let lag_seconds = seen.lag_ms(now.as_millisecond()).map(|ms| ms / 1000);
-    let lag_records = steady(before.lag_records, seen.lag_records(), from.at_rest);
-    let worst = seen.worst().map(|(partition, lag)| WorstPartition {
-        topic: partition.topic.to_string(),
-        partition: partition.partition,
-        lag_records: lag,
-    });
+    // What is known in part is not shown: it would read like a group that catches up.
+    let lag_records = match seen.lag_records() {
+        None if !seen.is_whole() => before.lag_records,
+        lag => steady(before.lag_records, lag, from.at_rest),
+    };
     let offset_reset = from.moved.clone().or_else(|| before.offset_reset.clone());
     let mut verdicts = vec![ready(from)];
     verdicts.extend(lagging(from, before, lag_seconds));
@@ -54,21 +57,31 @@ pub fn observed(before: &ConsumerGroupStatus, from: &Ingredients<'_>, now: Times
         state: Some(seen.state.clone()).filter(|_| !seen.is_absent()),
         members: Some(seen.members),
         assignor: Some(seen.assignor.clone()).filter(|assignor| !assignor.is_empty()),
-        // The worst partition moves when the lag that is shown does.
-        worst_partition: if lag_records == before.lag_records
-            && before.worst_partition.is_some()
-            && worst.is_some()
-        {
-            before.worst_partition.clone()
-        } else {
-            worst
-        },
+        worst_partition: worst_partition(before, seen, lag_records),
         lag_records,
-        lag_seconds: steady(before.lag_seconds, lag_seconds, false),
+        lag_seconds: match lag_seconds {
+            None if !seen.is_whole() => before.lag_seconds,
+            seconds => steady(before.lag_seconds, seconds, false),
+        },
         offset_reset,
         desired_replicas: from.desired_replicas,
         conditions: merged(&before.conditions, verdicts, from.generation, now),
     }
+}
+
+/// Moves when the lag that is shown does.
+fn worst_partition(
+    before: &ConsumerGroupStatus,
+    seen: &GroupObservation,
+    lag_records: Option<i64>,
+) -> Option<WorstPartition> {
+    let worst = seen.worst().map(|(partition, lag)| WorstPartition {
+        topic: partition.topic.to_string(),
+        partition: partition.partition,
+        lag_records: lag,
+    });
+    let still = lag_records == before.lag_records && before.worst_partition.is_some() && worst.is_some();
+    if still || !seen.is_whole() { before.worst_partition.clone() } else { worst }
 }
 
 /// The status as it was, with other conditions: nothing was seen of the group.
@@ -90,6 +103,9 @@ fn ready(from: &Ingredients<'_>) -> Verdict {
     let seen = from.seen;
     if let Some(problem) = from.problem {
         return Verdict::no(READY, problem.reason, problem.message.clone());
+    }
+    if let Some(why) = unknown_partitions(seen) {
+        return Verdict::unknown(READY, PARTITIONS_UNKNOWN, why);
     }
     if seen.is_absent() {
         return Verdict::yes(READY, "NotJoined", "no member has joined the group yet");
@@ -120,7 +136,8 @@ fn lagging(
     if records_max.is_none() && seconds_max.is_none() {
         return None;
     }
-    let Some(lag) = from.seen.lag_records() else {
+    let unknown = unknown_partitions(from.seen);
+    let Some(lag) = from.seen.lag_at_least().or(unknown.as_ref().map(|_| 0)) else {
         return Some(Verdict::no(LAGGING, "NothingCommitted", "the group has not committed an offset yet"));
     };
     let too_many = records_max.filter(|most| lag > *most);
@@ -132,15 +149,29 @@ fn lagging(
         (None, Some(most)) => {
             Verdict::yes(LAGGING, "SecondsBehind", format!("the group is more than {most} seconds behind"))
         }
-        (None, None) if is_true(&before.conditions, LAGGING) && !well_within(from, lag, lag_seconds) => {
-            // Around the limit it does not flip back and forth.
+        (None, None)
+            if is_true(&before.conditions, LAGGING)
+                && (unknown.is_some() || !well_within(from, lag, lag_seconds)) =>
+        {
+            // Around the limit it does not flip back and forth, and it has not caught up before that is known.
             let reason = find(&before.conditions, LAGGING);
             let seconds = reason.is_some_and(|old| old.reason == "SecondsBehind");
             let message = reason.map(|old| old.message.clone()).unwrap_or_default();
             Verdict::yes(LAGGING, if seconds { "SecondsBehind" } else { "RecordsBehind" }, message)
         }
-        (None, None) => Verdict::no(LAGGING, "WithinLimits", "the group keeps up"),
+        (None, None) => match unknown {
+            Some(why) => Verdict::unknown(LAGGING, PARTITIONS_UNKNOWN, why),
+            None => Verdict::no(LAGGING, "WithinLimits", "the group keeps up"),
+        },
     })
+}
+
+/// Why it is not known how far behind the group is.
+fn unknown_partitions(seen: &GroupObservation) -> Option<String> {
+    let topics = seen.unanswered.len();
+    let (topic, error) = seen.unanswered.first_key_value()?;
+    let others = if topics > 1 { format!(" and {} other topics", topics - 1) } else { String::new() };
+    Some(format!("not every partition of {topic}{others} can be asked: {}", explained(error)))
 }
 
 /// A tenth below every limit.
@@ -160,6 +191,11 @@ fn reset(from: &Ingredients<'_>, done: Option<&OffsetResetStatus>) -> Option<Ver
             OFFSETS_RESET,
             "WaitingForMembers",
             format!("the group has {members} members: stop them, and its offsets are moved"),
+        ),
+        Some(Move::WaitForAnswer(error)) => Verdict::no(
+            OFFSETS_RESET,
+            PARTITIONS_UNKNOWN,
+            format!("the offsets are moved once every partition can be asked: {error}"),
         ),
         Some(Move::Nothing) => Verdict::no(
             OFFSETS_RESET,

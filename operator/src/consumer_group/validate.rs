@@ -75,6 +75,14 @@ pub struct ValidatedScaling {
     pub stabilization: Duration,
 }
 
+impl ValidatedReset {
+    /// Whether the offsets of a topic move.
+    #[must_use]
+    pub fn concerns(&self, topic: &str) -> bool {
+        self.topics.as_ref().is_none_or(|topics| topics.contains(topic))
+    }
+}
+
 impl ValidatedGroup {
     /// What to look at in the cluster.
     #[must_use]

@@ -6,115 +6,19 @@ use std::sync::Arc;
 use futures_util::StreamExt;
 use millrace_client::{
     Admin, ClientError, CommittedOffset, GroupDescription, GroupOffsets, IsolationLevel, OffsetSpec,
-    TopicPartition,
+    TopicPartition, TopicView,
 };
 use millrace_protocol::ErrorCode;
 
 use super::record_times::RecordTimes;
 use super::topics;
 
+mod observation;
+
+pub use observation::{DEAD, GroupInterest, GroupObservation, Position};
+
 /// Groups asked for their offsets at the same time.
 const ASKED_TOGETHER: usize = 8;
-/// The state of a group that does not exist (`ClassicGroupState.DEAD`).
-pub const DEAD: &str = "Dead";
-
-/// A group to observe.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GroupInterest {
-    /// Its id.
-    pub group: String,
-    /// Topics to count whether or not the group committed for them; `None` counts what it committed for.
-    pub topics: Option<BTreeSet<String>>,
-}
-
-/// A group, as seen.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct GroupObservation {
-    /// Its state by Kafka's name; [`DEAD`] when there is no such group.
-    pub state: String,
-    /// How its members share partitions.
-    pub assignor: String,
-    /// How many members.
-    pub members: i32,
-    /// Topics that members subscribed to or were given partitions of.
-    pub subscribed: BTreeSet<Arc<str>>,
-    /// Where it stands in each partition that counts.
-    pub positions: BTreeMap<TopicPartition, Position>,
-}
-
-/// Where a group stands in a partition.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Position {
-    /// The committed offset; `None` when nothing was committed.
-    pub committed: Option<i64>,
-    /// The text committed with it.
-    pub note: String,
-    /// The first offset that is there.
-    pub start: i64,
-    /// The offset after the last record.
-    pub end: i64,
-    /// When the next record to read was written, in milliseconds since 1970; `None` when all is read, or
-    /// the record cannot be read.
-    pub waiting_since_ms: Option<i64>,
-}
-
-impl Position {
-    /// Records behind, as Kafka counts them: end less committed. `None` when nothing was committed.
-    #[must_use]
-    pub fn lag(&self) -> Option<i64> {
-        self.committed.map(|committed| (self.end - committed).max(0))
-    }
-
-    /// Records that a member would find: the lag, or everything where nothing was committed.
-    #[must_use]
-    pub fn backlog(&self) -> i64 {
-        self.lag().unwrap_or_else(|| (self.end - self.start).max(0))
-    }
-
-    /// The offset of the next record, if there is one.
-    fn next_record(&self) -> Option<i64> {
-        let next = self.committed?.max(self.start);
-        (next < self.end).then_some(next)
-    }
-}
-
-impl GroupObservation {
-    /// The group does not exist: nobody joined yet, or its offsets expired.
-    #[must_use]
-    pub fn is_absent(&self) -> bool {
-        self.state == DEAD && self.positions.values().all(|position| position.committed.is_none())
-    }
-
-    /// Records behind over all partitions with a committed offset.
-    #[must_use]
-    pub fn lag_records(&self) -> Option<i64> {
-        let lags: Vec<i64> = self.positions.values().filter_map(Position::lag).collect();
-        (!lags.is_empty()).then(|| lags.iter().sum())
-    }
-
-    /// Records that members would find over all partitions.
-    #[must_use]
-    pub fn backlog(&self) -> i64 {
-        self.positions.values().map(Position::backlog).sum()
-    }
-
-    /// Milliseconds that the oldest unread record has waited; 0 when all is read.
-    #[must_use]
-    pub fn lag_ms(&self, now_ms: i64) -> Option<i64> {
-        self.lag_records()?;
-        let waits = self.positions.values().filter_map(|position| position.waiting_since_ms);
-        Some(waits.map(|since| (now_ms - since).max(0)).max().unwrap_or(0))
-    }
-
-    /// The partition with the greatest lag, when there is any lag.
-    #[must_use]
-    pub fn worst(&self) -> Option<(&TopicPartition, i64)> {
-        let lags =
-            self.positions.iter().filter_map(|(partition, position)| Some((partition, position.lag()?)));
-        lags.filter(|(_, lag)| *lag > 0).max_by_key(|(_, lag)| *lag)
-    }
-}
-
 /// Observes groups. `times` remembers when records were written, between calls.
 pub async fn observe(
     admin: &Admin,
@@ -168,46 +72,56 @@ async fn offsets(admin: &Admin, interests: &[GroupInterest]) -> Vec<Result<Group
         .await
 }
 
-/// Partition counts of all topics that somebody expects to be read; topics that do not exist are left out.
-async fn expected_partitions(
-    admin: &Admin,
-    interests: &[GroupInterest],
-) -> Result<BTreeMap<String, i32>, ClientError> {
+/// Partition counts of topics; `None` for a topic that does not exist.
+type Counts = BTreeMap<String, Result<Option<i32>, ClientError>>;
+
+/// Partition counts of all topics that somebody expects to be read.
+async fn expected_partitions(admin: &Admin, interests: &[GroupInterest]) -> Result<Counts, ClientError> {
     let names: BTreeSet<String> =
         interests.iter().filter_map(|interest| interest.topics.clone()).flatten().collect();
     let views = topics::partitions(admin, names.into_iter().collect()).await?;
-    let counts = views.into_iter().filter_map(|(name, view)| {
-        let count = i32::try_from(view.ok()??.partitions.len()).ok()?;
-        Some((name, count))
-    });
-    Ok(counts.collect())
+    let count = |view: TopicView| i32::try_from(view.partitions.len()).unwrap_or(i32::MAX);
+    Ok(views.into_iter().map(|(name, view)| (name, view.map(|view| view.map(count)))).collect())
 }
 
 fn observation(
     interest: &GroupInterest,
     description: Option<GroupDescription>,
     offsets: GroupOffsets,
-    expected: &BTreeMap<String, i32>,
+    expected: &Counts,
 ) -> GroupObservation {
-    let mut positions = BTreeMap::new();
+    let (mut positions, mut unanswered) = (BTreeMap::new(), BTreeMap::new());
     for topic in interest.topics.iter().flatten() {
-        let count = expected.get(topic).copied().unwrap_or(0);
         let name: Arc<str> = Arc::from(topic.as_str());
-        for number in 0..count {
-            positions.insert(TopicPartition::new(Arc::clone(&name), number), Position::default());
+        match expected.get(topic) {
+            Some(Ok(count)) => positions.extend(
+                (0..count.unwrap_or(0))
+                    .map(|number| (TopicPartition::new(Arc::clone(&name), number), Position::default())),
+            ),
+            Some(Err(error)) => {
+                unanswered.insert(name, error.clone());
+            }
+            None => {}
         }
     }
     let counts = |topic: &str| interest.topics.as_ref().is_none_or(|topics| topics.contains(topic));
-    for (partition, committed) in offsets {
-        if let Ok(Some(CommittedOffset { offset, metadata, .. })) = committed
-            && counts(&partition.topic)
-        {
-            let position = Position { committed: Some(offset), note: metadata, ..Position::default() };
-            positions.insert(partition, position);
+    for (partition, committed) in offsets.into_iter().filter(|(partition, _)| counts(&partition.topic)) {
+        match committed {
+            Ok(Some(CommittedOffset { offset, metadata, .. })) => {
+                let position = Position { committed: Some(offset), note: metadata, ..Position::default() };
+                positions.insert(partition, position);
+            }
+            Ok(None) => {}
+            Err(error) if is_gone(&error) => {}
+            Err(error) => {
+                positions.remove(&partition);
+                unanswered.entry(Arc::clone(&partition.topic)).or_insert(error);
+            }
         }
     }
     let Some(description) = description else {
-        return GroupObservation { state: DEAD.to_owned(), positions, ..GroupObservation::default() };
+        let state = DEAD.to_owned();
+        return GroupObservation { state, positions, unanswered, ..GroupObservation::default() };
     };
     let mut subscribed = BTreeSet::new();
     for member in &description.members {
@@ -220,44 +134,71 @@ fn observation(
         members: i32::try_from(description.members.len()).unwrap_or(i32::MAX),
         subscribed,
         positions,
+        unanswered,
     }
 }
 
-/// First and last offsets of every partition that any group stands in. Partitions that no longer exist, or
-/// have no leader at the moment, are left out of the groups.
+/// First and last offsets of every partition that any group stands in. Partitions that no longer exist are
+/// left out of the groups; those that could not be asked are named there.
 async fn fill_ends(admin: &Admin, observations: &mut [Result<GroupObservation, ClientError>]) {
     let partitions: BTreeSet<TopicPartition> =
         observations.iter().flatten().flat_map(|group| group.positions.keys().cloned()).collect();
     let starts = offsets_at(admin, &partitions, OffsetSpec::Earliest).await;
     let ends = offsets_at(admin, &partitions, OffsetSpec::Latest).await;
     for group in observations.iter_mut().flatten() {
-        group.positions.retain(|partition, position| {
-            let (Some(start), Some(end)) = (starts.get(partition), ends.get(partition)) else { return false };
-            (position.start, position.end) = (*start, *end);
-            true
-        });
+        take_ends(group, &starts, &ends);
     }
 }
 
-/// Offsets of partitions; those that could not be asked are left out.
-pub async fn offsets_at(
-    admin: &Admin,
-    partitions: &BTreeSet<TopicPartition>,
-    spec: OffsetSpec,
-) -> BTreeMap<TopicPartition, i64> {
+fn take_ends(group: &mut GroupObservation, starts: &Offsets, ends: &Offsets) {
+    let unanswered = &mut group.unanswered;
+    group.positions.retain(|partition, position| match (starts.get(partition), ends.get(partition)) {
+        (Some(Ok(start)), Some(Ok(end))) => {
+            (position.start, position.end) = (*start, *end);
+            true
+        }
+        (Some(Err(error)), _) | (_, Some(Err(error))) if !is_gone(error) => {
+            unanswered.entry(Arc::clone(&partition.topic)).or_insert_with(|| error.clone());
+            false
+        }
+        _ => false,
+    });
+}
+
+/// There is no such topic, or partition.
+fn is_gone(error: &ClientError) -> bool {
+    error.code() == Some(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
+}
+
+/// An offset of each partition, or why it could not be asked.
+pub type Offsets = BTreeMap<TopicPartition, Result<i64, ClientError>>;
+
+/// Offsets of partitions. Every error names its partition.
+pub async fn offsets_at(admin: &Admin, partitions: &BTreeSet<TopicPartition>, spec: OffsetSpec) -> Offsets {
     if partitions.is_empty() {
-        return BTreeMap::new();
+        return Offsets::new();
     }
     let wanted = partitions.iter().map(|partition| (partition.clone(), spec)).collect();
     match admin.list_offsets(wanted, IsolationLevel::ReadUncommitted).await {
         Ok(listed) => listed
             .into_iter()
-            .filter_map(|(partition, result)| Some((partition, result.ok()?.offset)))
+            .map(|(partition, result)| {
+                let offset = result.map(|listed| listed.offset).map_err(|error| about(&partition, error));
+                (partition, offset)
+            })
             .collect(),
         Err(error) => {
-            tracing::debug!(%error, "offsets cannot be listed");
-            BTreeMap::new()
+            let failed = |partition: &TopicPartition| Err(about(partition, error.clone()));
+            partitions.iter().map(|partition| (partition.clone(), failed(partition))).collect()
         }
+    }
+}
+
+/// What a broker refused names its subject; other errors are about a broker and all that it was asked.
+fn about(partition: &TopicPartition, error: ClientError) -> ClientError {
+    match error {
+        ClientError::Api { .. } => error,
+        error => ClientError::Usage(format!("{partition} could not be asked: {error}")),
     }
 }
 
@@ -313,40 +254,38 @@ pub async fn delete(admin: &Admin, group: &str) -> Result<(), ClientError> {
 mod tests {
     use super::*;
 
-    fn position(committed: Option<i64>, start: i64, end: i64, since: Option<i64>) -> Position {
-        Position { committed, start, end, waiting_since_ms: since, note: String::new() }
+    fn leaderless(partition: &str) -> ClientError {
+        ClientError::Usage(format!("{partition} has no leader"))
     }
 
-    fn group(positions: Vec<(i32, Position)>) -> GroupObservation {
-        let positions = positions.into_iter().map(|(number, one)| (TopicPartition::new("t", number), one));
-        GroupObservation { positions: positions.collect(), ..GroupObservation::default() }
-    }
-
-    #[test]
-    fn lag_is_counted_as_kafka_counts_it() {
-        let group = group(vec![
-            (0, position(Some(90), 0, 100, Some(5_000))),
-            (1, position(Some(40), 0, 40, None)),
-            (2, position(None, 10, 25, None)),
-            (3, position(Some(5), 20, 30, Some(9_000))),
-        ]);
-        assert_eq!(group.lag_records(), Some(10 + 25), "records that retention removed count, as in Kafka");
-        assert_eq!(group.backlog(), 10 + 15 + 25, "without a committed offset all that is there waits");
-        assert_eq!(group.lag_ms(10_000), Some(5_000));
-        assert_eq!(group.worst().map(|(partition, lag)| (partition.partition, lag)), Some((3, 25)));
+    fn place(number: i32) -> TopicPartition {
+        TopicPartition::new("t", number)
     }
 
     #[test]
-    fn a_group_that_committed_nothing_has_no_lag_and_one_that_read_all_has_none_left() {
-        assert_eq!(group(vec![(0, position(None, 0, 10, None))]).lag_records(), None);
-        let done = group(vec![(0, position(Some(10), 0, 10, None))]);
-        assert_eq!((done.lag_records(), done.lag_ms(99), done.worst()), (Some(0), Some(0), None));
+    fn a_partition_that_could_not_be_asked_is_named_and_not_left_out_in_silence() {
+        let committed = |offset| Position { committed: Some(offset), ..Position::default() };
+        let positions = (0..3).map(|number| (place(number), committed(5)));
+        let mut group = GroupObservation { positions: positions.collect(), ..GroupObservation::default() };
+        let starts = Offsets::from([(place(0), Ok(0)), (place(1), Ok(0)), (place(2), Ok(0))]);
+        let ends = Offsets::from([(place(0), Ok(9)), (place(1), Err(leaderless("t-1"))), (place(2), Ok(5))]);
+        take_ends(&mut group, &starts, &ends);
+        assert_eq!(group.unanswered, BTreeMap::from([(Arc::from("t"), leaderless("t-1"))]));
+        assert_eq!((group.lag_records(), group.lag_at_least(), group.lag_ms(0)), (None, Some(4), None));
+        assert!(!group.is_whole());
     }
 
     #[test]
-    fn the_next_record_is_the_first_that_is_still_there() {
-        assert_eq!(position(Some(3), 7, 10, None).next_record(), Some(7));
-        assert_eq!(position(Some(10), 7, 10, None).next_record(), None);
-        assert_eq!(position(None, 7, 10, None).next_record(), None);
+    fn offsets_that_could_not_be_fetched_are_not_taken_for_nothing_committed() {
+        let interest = GroupInterest { group: "g".into(), topics: Some(["t".to_owned()].into()) };
+        let expected = Counts::from([("t".to_owned(), Ok(Some(2)))]);
+        let offsets = GroupOffsets::from([(place(1), Err(leaderless("t-1")))]);
+        let group = observation(&interest, None, offsets, &expected);
+        assert_eq!(group.positions.keys().cloned().collect::<Vec<_>>(), [place(0)]);
+        assert!(group.unanswered.contains_key("t"));
+        let unknown = Counts::from([("t".to_owned(), Err(leaderless("t")))]);
+        assert!(!observation(&interest, None, GroupOffsets::new(), &unknown).is_whole());
+        let missing = Counts::from([("t".to_owned(), Ok(None))]);
+        assert!(observation(&interest, None, GroupOffsets::new(), &missing).is_whole());
     }
 }

@@ -143,10 +143,10 @@ async fn group_pass(
     if let (Some(reset), Some(Move::Make(partitions))) = (&group.reset, &decided)
         && (mode.dry_run || mode.reset_offsets)
     {
-        let targets = aim(link.admin(), reset, partitions, &seen).await;
+        let targets = aim(link.admin(), reset, partitions, &seen).await?;
         report.diff.push_str(&diff::offsets(&group.id, &seen, &targets, mode.colour));
         if !mode.dry_run {
-            moved = Some(make_move(link.admin(), &group.id, reset, partitions, &seen).await?);
+            moved = Some(make_move(link.admin(), &group.id, reset, &targets, &seen).await?);
             seen = link.group(group.interest(), true).await?;
         }
     }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use expect_test::expect;
-use millrace_client::TopicPartition;
+use millrace_client::{ClientError, TopicPartition};
+use millrace_crds::ConditionStatus;
 
 use super::*;
 use crate::consumer_group::validate::validate;
@@ -22,6 +23,7 @@ fn consuming(lag: i64) -> GroupObservation {
         members: 2,
         subscribed: [Arc::from("orders")].into(),
         positions: [(TopicPartition::new("orders", 0), position)].into(),
+        unanswered: Default::default(),
     }
 }
 
@@ -86,6 +88,28 @@ fn lag_beyond_the_limit_is_said_and_does_not_flap_around_it() {
     let caught_up = status(&group, &consuming(0), &around);
     assert_eq!(reasons(&caught_up)[1], ("Lagging", "WithinLimits"));
     assert_eq!((caught_up.lag_records, caught_up.worst_partition), (Some(0), None));
+}
+
+#[test]
+fn a_group_has_not_caught_up_while_a_partition_is_unknown() {
+    let group = validated("maxLag: {records: 100}");
+    let with_unknown = |lag| {
+        let mut seen = consuming(lag);
+        seen.unanswered.insert("orders".into(), ClientError::Usage("orders-1 has no leader".into()));
+        seen
+    };
+    let unsure = status(&group, &with_unknown(0), &ConsumerGroupStatus::default());
+    assert_eq!(reasons(&unsure), [("Ready", "PartitionsUnknown"), ("Lagging", "PartitionsUnknown")]);
+    assert!(unsure.conditions.iter().all(|one| one.status == ConditionStatus::Unknown));
+    assert!(unsure.conditions[1].message.contains("orders-1 has no leader"));
+    assert_eq!(unsure.lag_records, None);
+
+    let late = status(&group, &consuming(500), &unsure);
+    let still = status(&group, &with_unknown(0), &late);
+    assert!(is_true(&still.conditions, LAGGING), "nobody knows that it caught up: {still:?}");
+    assert_eq!((still.lag_records, &still.worst_partition), (Some(500), &late.worst_partition));
+    let surely = status(&group, &with_unknown(101), &unsure);
+    assert_eq!(reasons(&surely)[1], ("Lagging", "RecordsBehind"), "the known part alone is too much");
 }
 
 #[test]

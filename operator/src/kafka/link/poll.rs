@@ -1,7 +1,7 @@
 //! The loop behind a link: looks at the cluster every few seconds, at settings and sizes less often, and
 //! rings for what changed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::super::connect::explained;
+use super::super::groups::Offsets;
 use super::super::settings::Settings;
 use super::super::throughput::Scraper;
 use super::super::{cluster, topics};
@@ -138,11 +139,7 @@ impl Poller {
             self.topic_seen(&name, view.as_ref(), settings.remove(&name).and_then(|one| one.ok().flatten()));
         }
         let ends = groups::offsets_at(&self.admin, &partitions, OffsetSpec::Latest).await;
-        let mut by_topic = EndOffsets::new();
-        for (partition, end) in ends {
-            *by_topic.entry(partition.topic.to_string()).or_default() += end;
-        }
-        self.take_end_offsets(&by_topic);
+        self.take_end_offsets(&summed(&ends));
         if self.round.is_multiple_of(FIGURES_EVERY) {
             self.look_at_sizes().await;
             self.look_at_throughput().await;
@@ -186,7 +183,7 @@ impl Poller {
 
     async fn look_at_sizes(&self) {
         let Ok(dirs) = self.admin.describe_log_dirs(Vec::new()).await else { return };
-        let mut sizes = std::collections::BTreeMap::<String, i64>::new();
+        let mut sizes = BTreeMap::<String, i64>::new();
         let cluster = self.admin.client().cluster();
         for (broker, dirs) in dirs {
             let Ok(dirs) = dirs else { return };
@@ -277,7 +274,7 @@ impl Poller {
             let before = watched.seen.as_deref();
             let at_rest = before.is_some_and(|before| before.lag_records() == seen.lag_records());
             let changed = before != Some(&seen) || at_rest != watched.at_rest;
-            let behind = seen.lag_records().is_some_and(|lag| lag > 0);
+            let behind = seen.lag_at_least().is_some_and(|lag| lag > 0);
             watched.at_rest = at_rest;
             if changed {
                 watched.seen = Some(Arc::new(seen));
@@ -287,5 +284,29 @@ impl Poller {
         if ring {
             (self.bell)(Subject::Group(interest.group.clone()));
         }
+    }
+}
+
+/// End offsets of topics all of whose partitions answered: a sum without one of them would count its records
+/// anew when it is there again.
+fn summed(ends: &Offsets) -> EndOffsets {
+    let mut sums = BTreeMap::<&Arc<str>, Option<i64>>::new();
+    for (partition, end) in ends {
+        let sum = sums.entry(&partition.topic).or_insert(Some(0));
+        *sum = sum.zip(end.as_ref().ok()).map(|(sum, end)| sum + end);
+    }
+    sums.into_iter().filter_map(|(topic, sum)| Some((topic.to_string(), sum?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topic_whose_partitions_did_not_all_answer_has_no_sum() {
+        let lost = || Err(ClientError::Usage("b-1 has no leader".into()));
+        let ends = [("a", 0, Ok(2)), ("a", 1, Ok(3)), ("b", 0, Ok(4)), ("b", 1, lost())];
+        let ends = ends.into_iter().map(|(topic, number, end)| (TopicPartition::new(topic, number), end));
+        assert_eq!(summed(&ends.collect()), EndOffsets::from([("a".to_owned(), 5)]));
     }
 }
