@@ -20,13 +20,17 @@ use super::record_times::RecordTimes;
 use super::throughput::Scraper;
 use super::topics::{self, Seen, TopicObservation};
 
+mod group;
 mod poll;
+
+use group::WatchedGroup;
 
 /// Topics asked about or created in one request.
 const TOPICS_TOGETHER: usize = 200;
 /// Groups asked about in one go.
 const GROUPS_TOGETHER: usize = 200;
-/// A cluster that does not answer is said to be unreachable after this long: a restart is shorter.
+/// A cluster that does not answer is said to be unreachable after this long, and so is a group: a restart is
+/// shorter.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Whose state changed.
@@ -80,14 +84,6 @@ struct WatchedTopic {
     records: Rate,
     bytes_in: Rate,
     bytes_out: Rate,
-}
-
-#[derive(Debug)]
-struct WatchedGroup {
-    interest: GroupInterest,
-    seen: Option<Arc<GroupObservation>>,
-    /// The lag did not change between the last two looks.
-    at_rest: bool,
 }
 
 #[derive(Debug)]
@@ -210,7 +206,7 @@ impl Link {
     /// asked for or it was not watched in this way.
     ///
     /// # Errors
-    /// What reaching a broker meets.
+    /// What reaching a broker meets, now or in polls for a while.
     pub async fn group(
         &self,
         interest: GroupInterest,
@@ -219,15 +215,20 @@ impl Link {
         if !fresh
             && let Some(watched) = self.state.lock().groups.get(&interest.group)
             && watched.interest == interest
-            && let Some(seen) = &watched.seen
+            && let Some(current) = watched.current()
         {
-            return Ok(Arc::clone(seen));
+            return current.cloned().map_err(Clone::clone);
         }
-        let asked = self.observe_groups.ask(interest.clone()).await;
-        let seen = Arc::new(asked.unwrap_or(Err(ClientError::Closed))?);
-        let watched = WatchedGroup { seen: Some(Arc::clone(&seen)), at_rest: false, interest };
-        self.state.lock().groups.insert(watched.interest.group.clone(), watched);
-        Ok(seen)
+        let asked = self.observe_groups.ask(interest.clone()).await.unwrap_or(Err(ClientError::Closed));
+        let seen = asked.map(Arc::new);
+        let mut state = self.state.lock();
+        let known = state.groups.get(&interest.group).is_some_and(|watched| watched.interest == interest);
+        // One that cannot be asked is watched all the same: the poll rings when it can.
+        if seen.is_ok() || !known {
+            let watched = WatchedGroup::new(interest, seen.as_ref().ok().cloned(), Instant::now());
+            state.groups.insert(watched.interest.group.clone(), watched);
+        }
+        seen
     }
 
     /// Whether a watched group's lag stood still between the last two looks.
@@ -240,7 +241,7 @@ impl Link {
     #[must_use]
     pub fn greatest_lag(&self, topic: &str) -> Option<i64> {
         let state = self.state.lock();
-        let groups = state.groups.values().filter_map(|watched| watched.seen.as_ref());
+        let groups = state.groups.values().filter_map(WatchedGroup::believed);
         let positions = groups.flat_map(|group| &group.positions);
         positions.filter(|(partition, _)| *partition.topic == *topic).filter_map(|(_, one)| one.lag()).max()
     }
@@ -251,12 +252,16 @@ impl Link {
         self.state.lock().topics.iter().map(|(name, topic)| (name.clone(), topic.figures)).collect()
     }
 
-    /// Every watched group that was seen.
+    /// Every watched group, as last seen. Those that could not be seen for a while are left out, and all when
+    /// the cluster does not answer: a figure that stands still would be taken for a group that does.
     #[must_use]
     pub fn all_groups(&self) -> Vec<(String, Arc<GroupObservation>)> {
         let state = self.state.lock();
+        if state.health != Health::Reachable {
+            return Vec::new();
+        }
         let groups = state.groups.iter();
-        groups.filter_map(|(id, watched)| Some((id.clone(), Arc::clone(watched.seen.as_ref()?)))).collect()
+        groups.filter_map(|(id, watched)| Some((id.clone(), Arc::clone(watched.believed()?)))).collect()
     }
 
     /// Stops to watch a topic.

@@ -16,8 +16,8 @@ use super::super::settings::Settings;
 use super::super::throughput::Scraper;
 use super::super::{cluster, topics};
 use super::{
-    Bell, EndOffsets, GroupInterest, GroupObservation, Health, PATIENCE, RecordTimes, State, Subject,
-    TopicFigures, TopicObservation, groups,
+    Bell, EndOffsets, GroupInterest, Health, PATIENCE, RecordTimes, State, Subject, TopicFigures,
+    TopicObservation, groups,
 };
 
 /// Between two looks at a cluster that answers.
@@ -254,35 +254,21 @@ impl Poller {
         if interests.is_empty() {
             return;
         }
-        let seen = groups::observe(&self.admin, &interests, &mut self.times).await;
-        for (interest, seen) in interests.into_iter().zip(seen) {
-            match seen {
-                Ok(seen) => self.group_seen(&interest, seen),
-                Err(error) => tracing::debug!(%error, group = %interest.group, "a group cannot be observed"),
+        let looks = groups::observe(&self.admin, &interests, &mut self.times).await;
+        for (interest, look) in interests.into_iter().zip(looks) {
+            if let Err(error) = &look {
+                tracing::debug!(%error, group = %interest.group, "a group cannot be observed");
             }
-        }
-    }
-
-    /// Rings when the group is not what it was, and while it is behind: seconds pass by themselves.
-    fn group_seen(&self, interest: &GroupInterest, seen: GroupObservation) {
-        let ring = {
-            let mut state = self.state.lock();
-            let Some(watched) = state.groups.get_mut(&interest.group) else { return };
-            if watched.interest != *interest {
-                return;
+            let ring = {
+                let mut state = self.state.lock();
+                let watched = state.groups.get_mut(&interest.group);
+                watched
+                    .filter(|watched| watched.interest == interest)
+                    .is_some_and(|watched| watched.take(look, Instant::now()))
+            };
+            if ring {
+                (self.bell)(Subject::Group(interest.group));
             }
-            let before = watched.seen.as_deref();
-            let at_rest = before.is_some_and(|before| before.lag_records() == seen.lag_records());
-            let changed = before != Some(&seen) || at_rest != watched.at_rest;
-            let behind = seen.lag_at_least().is_some_and(|lag| lag > 0);
-            watched.at_rest = at_rest;
-            if changed {
-                watched.seen = Some(Arc::new(seen));
-            }
-            changed || behind
-        };
-        if ring {
-            (self.bell)(Subject::Group(interest.group.clone()));
         }
     }
 }

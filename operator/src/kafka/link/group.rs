@@ -1,0 +1,143 @@
+//! A group that a link watches: what was last seen of it, and for how long that is believed. Pure; times are
+//! handed in.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use millrace_client::ClientError;
+
+use super::super::groups::{GroupInterest, GroupObservation};
+use super::PATIENCE;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct WatchedGroup {
+    /// What is looked at.
+    pub(super) interest: GroupInterest,
+    seen: Option<Arc<GroupObservation>>,
+    /// The lag did not change between the last two looks.
+    pub(super) at_rest: bool,
+    /// Since when looks have failed, or not shown the whole group.
+    failing_since: Option<Instant>,
+    /// Why what was seen is not believed any more.
+    lost: Option<ClientError>,
+}
+
+impl WatchedGroup {
+    /// A group that was seen just now, or could not be.
+    pub(super) fn new(interest: GroupInterest, seen: Option<Arc<GroupObservation>>, now: Instant) -> Self {
+        let failing_since = seen.as_ref().is_none_or(|seen| !seen.is_whole()).then_some(now);
+        Self { interest, seen, at_rest: false, failing_since, lost: None }
+    }
+
+    /// What is believed of the group; `None` when it was not seen yet.
+    pub(super) fn current(&self) -> Option<Result<&Arc<GroupObservation>, &ClientError>> {
+        match &self.lost {
+            Some(error) => Some(Err(error)),
+            None => self.seen.as_ref().map(Ok),
+        }
+    }
+
+    /// What was seen, as long as it is believed.
+    pub(super) fn believed(&self) -> Option<&Arc<GroupObservation>> {
+        self.current()?.ok()
+    }
+
+    /// Takes a look. Whether to ring: the group is not what it was, or it is behind, since seconds pass by
+    /// themselves. A look that fails, or misses partitions, changes nothing before that has lasted for
+    /// [`PATIENCE`].
+    pub(super) fn take(&mut self, look: Result<GroupObservation, ClientError>, now: Instant) -> bool {
+        if look.as_ref().is_ok_and(GroupObservation::is_whole) {
+            self.failing_since = None;
+        } else {
+            let since = *self.failing_since.get_or_insert(now);
+            if now.duration_since(since) < PATIENCE {
+                return false;
+            }
+        }
+        match look {
+            Ok(seen) => self.see(seen),
+            Err(error) => self.lost.replace(error).is_none(),
+        }
+    }
+
+    fn see(&mut self, seen: GroupObservation) -> bool {
+        let before = self.seen.as_deref();
+        let at_rest = before.is_some_and(|before| before.lag_records() == seen.lag_records());
+        let changed = before != Some(&seen) || at_rest != self.at_rest;
+        let behind = seen.lag_at_least().is_some_and(|lag| lag > 0);
+        self.at_rest = at_rest;
+        if changed {
+            self.seen = Some(Arc::new(seen));
+        }
+        let found = self.lost.take().is_some();
+        changed || behind || found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use millrace_client::TopicPartition;
+
+    use super::super::super::groups::Position;
+    use super::*;
+
+    fn interest() -> GroupInterest {
+        GroupInterest { group: "readers".into(), topics: None }
+    }
+
+    fn seen(end: i64) -> GroupObservation {
+        let position = Position { committed: Some(5), end, ..Position::default() };
+        GroupObservation {
+            positions: [(TopicPartition::new("t", 0), position)].into(),
+            ..GroupObservation::default()
+        }
+    }
+
+    fn partly() -> GroupObservation {
+        let unanswered = [(Arc::from("t"), no_leader())].into();
+        GroupObservation { unanswered, ..GroupObservation::default() }
+    }
+
+    fn no_leader() -> ClientError {
+        ClientError::Usage("t-0 has no leader".into())
+    }
+
+    #[test]
+    fn a_look_that_fails_in_passing_changes_nothing_and_one_that_keeps_failing_is_told_once() {
+        let start = Instant::now();
+        let mut group = WatchedGroup::new(interest(), Some(Arc::new(seen(5))), start);
+        group.take(Ok(seen(5)), start);
+        for second in [0, 5, 29] {
+            assert!(!group.take(Err(no_leader()), start + Duration::from_secs(second)), "at {second}");
+            assert!(group.believed().is_some());
+        }
+        assert!(group.take(Err(no_leader()), start + PATIENCE));
+        assert_eq!(group.current(), Some(Err(&no_leader())));
+        assert!(!group.take(Err(no_leader()), start + PATIENCE * 2), "once");
+        assert!(group.take(Ok(seen(5)), start + PATIENCE * 3), "it is back, and what it was");
+        assert!(group.believed().is_some());
+        assert!(!group.take(Err(no_leader()), start + PATIENCE * 4), "patience begins anew");
+    }
+
+    #[test]
+    fn a_look_that_misses_partitions_is_believed_only_when_that_lasts() {
+        let start = Instant::now();
+        let mut group = WatchedGroup::new(interest(), Some(Arc::new(seen(9))), start);
+        assert!(!group.take(Ok(partly()), start));
+        assert_eq!(group.believed().and_then(|seen| seen.lag_records()), Some(4));
+        assert!(group.take(Ok(partly()), start + PATIENCE));
+        assert!(group.believed().is_some_and(|seen| !seen.is_whole()));
+        assert!(group.take(Ok(seen(9)), start + PATIENCE));
+    }
+
+    #[test]
+    fn a_group_that_could_not_be_seen_at_first_rings_when_it_can() {
+        let start = Instant::now();
+        let mut group = WatchedGroup::new(interest(), None, start);
+        assert!(group.current().is_none());
+        assert!(group.take(Ok(seen(5)), start + Duration::from_secs(5)));
+    }
+}
