@@ -83,6 +83,22 @@ pub fn merged(
         .collect()
 }
 
+/// The conditions of a status that `verdicts` say something new about: the other aspects stay as they were,
+/// but that nobody is told to look away any more.
+#[must_use]
+pub fn updated(
+    before: &[Condition],
+    verdicts: Vec<Verdict>,
+    generation: Option<i64>,
+    now: Timestamp,
+) -> Vec<Condition> {
+    let mut after = merged(before, verdicts, generation, now);
+    let others = before.iter().filter(|old| old.type_ != PAUSED && find(&after, &old.type_).is_none());
+    let others: Vec<Condition> = others.cloned().collect();
+    after.extend(others);
+    after
+}
+
 /// The condition of an aspect.
 #[must_use]
 pub fn find<'a>(conditions: &'a [Condition], aspect: &str) -> Option<&'a Condition> {
@@ -130,6 +146,18 @@ mod tests {
         let flipped = merged(&reason, vec![Verdict::yes(READY, "Ready", "")], Some(2), at(300));
         assert_eq!(flipped[0].last_transition_time, "1970-01-01T00:05:00Z");
         assert_eq!(merged(&flipped, vec![Verdict::yes(READY, "Ready", "")], Some(2), at(400)), flipped);
+    }
+
+    #[test]
+    fn what_no_verdict_is_about_stays_and_only_the_pause_goes() {
+        let lagging = Verdict::yes(LAGGING, "RecordsBehind", "more than 5");
+        let paused = vec![Verdict::yes(READY, "Paused", ""), lagging, Verdict::yes(PAUSED, "Annotated", "")];
+        let before = merged(&[], paused, Some(1), at(100));
+        let failed = updated(&before, vec![Verdict::no(READY, "BrokerError", "")], Some(2), at(200));
+        let aspects: Vec<&str> = failed.iter().map(|condition| condition.type_.as_str()).collect();
+        assert_eq!(aspects, [READY, LAGGING]);
+        assert_eq!(failed[1], before[1], "with its time and the generation that it was made for");
+        assert_eq!(updated(&failed, vec![Verdict::no(READY, "BrokerError", "")], Some(2), at(300)), failed);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use millrace_crds::{ConsumerGroupStatus, OffsetResetStatus, WorstPartition};
 
 use super::ValidatedGroup;
 use super::reset::Move;
-use crate::conditions::{LAGGING, OFFSETS_RESET, READY, Verdict, find, is_true, merged};
+use crate::conditions::{LAGGING, OFFSETS_RESET, READY, Verdict, find, is_true, merged, updated};
 use crate::kafka::connect::explained;
 use crate::kafka::groups::GroupObservation;
 use crate::kafka::rates::steady;
@@ -84,7 +84,7 @@ fn worst_partition(
     if still || !seen.is_whole() { before.worst_partition.clone() } else { worst }
 }
 
-/// The status as it was, with other conditions: nothing was seen of the group.
+/// The status as it was, with what the verdicts say: nothing was seen of the group.
 #[must_use]
 pub fn with_verdicts(
     before: &ConsumerGroupStatus,
@@ -94,7 +94,7 @@ pub fn with_verdicts(
 ) -> ConsumerGroupStatus {
     ConsumerGroupStatus {
         observed_generation: generation,
-        conditions: merged(&before.conditions, verdicts, generation, now),
+        conditions: updated(&before.conditions, verdicts, generation, now),
         ..before.clone()
     }
 }

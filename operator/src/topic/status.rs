@@ -4,7 +4,7 @@
 use k8s_openapi::jiff::Timestamp;
 use millrace_crds::{TopicOrigin, TopicStatus};
 
-use crate::conditions::{READY, Verdict, merged};
+use crate::conditions::{READY, Verdict, merged, updated};
 use crate::kafka::link::TopicFigures;
 use crate::kafka::rates::steady_or_shown;
 use crate::kafka::topics::TopicObservation;
@@ -62,7 +62,7 @@ pub fn observed(before: &TopicStatus, from: &Ingredients<'_>, now: Timestamp) ->
     }
 }
 
-/// The status as it was, with other conditions: nothing was seen of the topic.
+/// The status as it was, with what the verdicts say: nothing was seen of the topic.
 #[must_use]
 pub fn with_verdicts(
     before: &TopicStatus,
@@ -72,7 +72,7 @@ pub fn with_verdicts(
 ) -> TopicStatus {
     TopicStatus {
         observed_generation: generation,
-        conditions: merged(&before.conditions, verdicts, generation, now),
+        conditions: updated(&before.conditions, verdicts, generation, now),
         ..before.clone()
     }
 }

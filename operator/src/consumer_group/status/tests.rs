@@ -113,6 +113,17 @@ fn a_group_has_not_caught_up_while_a_partition_is_unknown() {
 }
 
 #[test]
+fn a_passing_error_does_not_make_the_group_forget_that_it_lags() {
+    let group = validated("maxLag: {records: 100}");
+    let late = status(&group, &consuming(500), &ConsumerGroupStatus::default());
+    let error = vec![Verdict::no(READY, "BrokerError", "one moment")];
+    let failed = with_verdicts(&late, error, Some(1), Timestamp::from_second(2000).unwrap());
+    assert_eq!(reasons(&failed), [("Ready", "BrokerError"), ("Lagging", "RecordsBehind")]);
+    let back = status(&group, &consuming(500), &failed);
+    assert_eq!(back.conditions[1], late.conditions[1], "it never stopped, and is not told as new");
+}
+
+#[test]
 fn seconds_count_from_the_record_that_waits() {
     let group = validated("maxLag: {seconds: 60}");
     let mut seen = consuming(1);
