@@ -102,7 +102,8 @@ pub struct LagLimits {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OffsetReset {
-    /// Any name for this move. It is made once for each id: to move the offsets again, give another.
+    /// Any name for this move. It is made once for each id, also when another one was made since: to move the
+    /// offsets again, give another. The last 16 are remembered.
     #[schemars(length(min = 1, max = 128), regex(pattern = r"^[a-zA-Z0-9._:-]+$"))]
     pub id: String,
     /// Where to.
@@ -229,11 +230,15 @@ pub struct ConsumerGroupStatus {
     /// The last move of offsets.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub offset_reset: Option<OffsetResetStatus>,
+    /// Which moves of offsets are not made again, and the one whose end is not known yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offset_reset_history: Option<OffsetResetHistory>,
     /// How many members the lag asks for, within the bounds of spec.autoscaling.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub desired_replicas: Option<i32>,
     /// Ready: the group is as the spec expects, or has not joined yet. Lagging: it is further behind than
-    /// spec.maxLag. OffsetsReset: what became of spec.offsetReset. Paused: the operator leaves it alone.
+    /// spec.maxLag. Both are Unknown while a partition cannot be asked, such as one without a leader.
+    /// OffsetsReset: what became of spec.offsetReset. Paused: the operator leaves it alone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
@@ -262,4 +267,31 @@ pub struct OffsetResetStatus {
     /// When.
     #[schemars(extend("format" = "date-time"))]
     pub completed_at: String,
+}
+
+/// What is remembered of moves of offsets.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OffsetResetHistory {
+    /// The ids of the last 16 moves, the latest first. None of them is made again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(length(max = 128)))]
+    pub ids: Vec<String>,
+    /// The move that was begun last, until its end is known: written before the offsets are, so that a move
+    /// in the middle of which the operator stops is not made twice.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub begun: Option<OffsetResetStart>,
+}
+
+/// A move of offsets that was begun.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OffsetResetStart {
+    /// Its id.
+    pub id: String,
+    /// When.
+    #[schemars(extend("format" = "date-time"))]
+    pub started_at: String,
+    /// A checksum of the offsets that were committed then. As long as it holds, nobody has committed since.
+    pub committed: String,
 }

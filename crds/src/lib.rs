@@ -22,7 +22,8 @@ pub use cluster_ref::ClusterRef;
 pub use condition::{Condition, ConditionStatus};
 pub use consumer_group::{
     ConsumerGroup, ConsumerGroupSpec, ConsumerGroupStatus, GroupAutoscaling, LagLimits, OffsetPosition,
-    OffsetReset, OffsetResetStatus, OffsetTarget, ScaleTarget, ScaleTargetKind, WorstPartition,
+    OffsetReset, OffsetResetHistory, OffsetResetStart, OffsetResetStatus, OffsetTarget, ScaleTarget,
+    ScaleTargetKind, WorstPartition,
 };
 pub use pod_template::{EnvironmentVariable, PodTemplateSpec};
 pub use scalar::Scalar;

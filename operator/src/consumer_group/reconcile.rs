@@ -9,17 +9,18 @@ use kube::Resource;
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::Action;
 use millrace_client::ClientError;
-use millrace_crds::{ConsumerGroup, ConsumerGroupStatus, DeletionPolicy, OffsetResetStatus};
+use millrace_crds::{Condition, ConsumerGroup, ConsumerGroupStatus, DeletionPolicy, OffsetResetStatus};
 
 use super::act::{aim, make_move};
 use super::autoscale::Recommendations;
+use super::history;
 use super::reset::{Move, decide};
 use super::scale::{present, scale};
-use super::status::{Ingredients, observed, with_verdicts};
+use super::status::{INTERRUPTED, Ingredients, observed, with_verdicts};
 use super::validate::{ValidatedGroup, group_id, validate};
 use crate::api::error::ReconcileError;
 use crate::api::finalizer;
-use crate::conditions::{LAGGING, PAUSED, READY, Verdict, find, is_true};
+use crate::conditions::{LAGGING, OFFSETS_RESET, PAUSED, READY, Verdict, find, is_true};
 use crate::context::Context;
 use crate::directory::Want;
 use crate::kafka::connect::explained;
@@ -102,7 +103,8 @@ impl<'a> Pass<'a> {
         if !self.hold(group.deletion == DeletionPolicy::Delete).await? {
             return Ok(Action::await_change());
         }
-        match link.while_open(self.look(&link, &group)).await {
+        let looked = link.while_open(self.look(&link, &group)).await;
+        match looked {
             // The cluster is gone, and rings for its groups.
             Err(ReconcileError::Kafka(ClientError::Closed)) => Ok(Action::requeue(CLOSED)),
             Err(ReconcileError::Kafka(error)) => {
@@ -115,7 +117,7 @@ impl<'a> Pass<'a> {
         }
     }
 
-    async fn look(&self, link: &Link, group: &ValidatedGroup) -> Result<Action, ReconcileError> {
+    async fn look(&mut self, link: &Link, group: &ValidatedGroup) -> Result<Action, ReconcileError> {
         let mut seen = link.group(group.interest(), false).await?;
         let mut problem = None;
         let mut decided = self.decided(group, &seen);
@@ -157,12 +159,11 @@ impl<'a> Pass<'a> {
     }
 
     fn decided(&self, group: &ValidatedGroup, seen: &GroupObservation) -> Option<Move> {
-        let done = self.before.offset_reset.as_ref().map(|done| done.id.as_str());
-        group.reset.as_ref().map(|reset| decide(reset, done, seen))
+        group.reset.as_ref().map(|reset| decide(reset, &self.before, seen))
     }
 
     async fn move_offsets(
-        &self,
+        &mut self,
         link: &Link,
         group: &ValidatedGroup,
         decided: Option<&Move>,
@@ -171,21 +172,35 @@ impl<'a> Pass<'a> {
         let (Some(Move::Make(partitions)), Some(reset)) = (decided, &group.reset) else {
             return Ok((None, None));
         };
-        let made = async {
-            let offsets = aim(link.admin(), reset, partitions, seen).await?;
-            make_move(link.admin(), &group.id, reset, &offsets, seen).await
+        let offsets = match aim(link.admin(), reset, partitions, seen).await {
+            Ok(offsets) => offsets,
+            Err(error) => return refusal(error).map(|refusal| (None, Some(refusal))),
         };
-        match made.await {
+        if !offsets.is_empty() {
+            self.record(history::begin(&self.before, reset, seen, Timestamp::now())).await?;
+        }
+        match make_move(link.admin(), &group.id, reset, &offsets, seen).await {
             Ok(moved) => {
                 let note = format!("offsets of {} partitions were moved ({})", moved.partitions, moved.id);
                 self.context.reporter.normal(&self.reference(), "OffsetsReset", "Reset", note).await;
                 Ok((Some(moved), None))
             }
-            Err(error) => match Problem::refusal(&error) {
-                Some(refusal) => Ok((None, Some(refusal))),
-                None => Err(error.into()),
-            },
+            Err(error) => {
+                // Where no answer came, it may have been made all the same.
+                if matches!(error, ClientError::Api { .. }) {
+                    self.record(history::refused(&self.before)).await?;
+                }
+                refusal(error).map(|refusal| (None, Some(refusal)))
+            }
         }
+    }
+
+    /// Writes a status in the middle of a pass, which goes on from there.
+    async fn record(&mut self, status: ConsumerGroupStatus) -> Result<(), ReconcileError> {
+        let context = self.context;
+        context.statuses.publish(&context.client, &self.group, &self.before, &status).await?;
+        self.before = status;
+        Ok(())
     }
 
     async fn scale(
@@ -304,6 +319,14 @@ impl<'a> Pass<'a> {
                 .normal(&about, "CaughtUp", "Observe", format!("the group is {lag} records behind"))
                 .await;
         }
+        let interrupted = |conditions: &[Condition]| {
+            find(conditions, OFFSETS_RESET).filter(|one| one.reason == INTERRUPTED).cloned()
+        };
+        if let Some(reset) = interrupted(&status.conditions)
+            && interrupted(&self.before.conditions).is_none()
+        {
+            reporter.warning(&about, INTERRUPTED, "Reset", reset.message).await;
+        }
         let ready = find(&status.conditions, READY);
         let known = find(&self.before.conditions, READY).map(|ready| ready.reason.as_str());
         if let Some(ready) =
@@ -331,4 +354,9 @@ impl<'a> Pass<'a> {
 
 fn is_ready(status: millrace_crds::ConditionStatus) -> bool {
     status == millrace_crds::ConditionStatus::True
+}
+
+/// What does not get better by itself.
+fn refusal(error: ClientError) -> Result<Problem, ReconcileError> {
+    Problem::refusal(&error).ok_or_else(|| error.into())
 }

@@ -1,13 +1,26 @@
 //! A move of a group's offsets: whether it may be made now, and which offset each partition gets. Pure.
 //!
-//! A move is made once for each id, also when the operator dies in the middle: the id is committed as the
-//! text beside each offset, so that a partition that has it is not moved again. That matters where offsets
-//! are shifted.
+//! A move is made once for each id, also when the operator dies in the middle. Two things tell: the id is
+//! committed as the text beside each offset, and the status says that the move was begun, from which committed
+//! offsets, before they are written. After a restart
+//!
+//! - one partition with the text means that the move was made: one commit writes all of them. Nothing is moved,
+//!   whatever members committed over the others since;
+//! - no text and the same committed offsets mean that it was not: it is made, to the goal as it is now. For a
+//!   point in time, an offset or the beginning that is the same place; for the end it is today's; a shift
+//!   begins where the first attempt did;
+//! - no text and other offsets, or members, mean that somebody read on. It may have been made before that, so it
+//!   is given up and the status asks for another id, whatever the goal: made twice, a move to the end skips
+//!   records, a shift goes too far, and every other one makes members read all of it again.
+//!
+//! What the coordinator refused was not made, and is open again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use millrace_client::TopicPartition;
+use millrace_crds::ConsumerGroupStatus;
 
+use super::history;
 use super::validate::{Goal, ValidatedReset};
 use crate::kafka::groups::{GroupObservation, Position};
 
@@ -16,13 +29,15 @@ use crate::kafka::groups::{GroupObservation, Position};
 pub enum Move {
     /// It was made.
     Done,
+    /// It was begun, the operator stopped, and somebody committed since: nobody knows whether it was made.
+    Interrupted,
     /// The group has members, which commit offsets of their own.
     WaitForMembers(i32),
     /// There is no partition to move: the topics do not exist, or nothing was committed.
     Nothing,
     /// A partition could not be asked, and why: without it the move would be made in part.
     WaitForAnswer(String),
-    /// These partitions move; those that were moved before a restart are left out.
+    /// These partitions move; those that were moved already are left out, and there may be no others.
     Make(BTreeSet<TopicPartition>),
 }
 
@@ -32,13 +47,14 @@ pub fn note(id: &str) -> String {
     format!("millrace offset reset {id}")
 }
 
-/// Decides. `done` is the id of the move that was made last.
+/// Decides. `status` remembers moves, see the module.
 #[must_use]
-pub fn decide(reset: &ValidatedReset, done: Option<&str>, group: &GroupObservation) -> Move {
-    if done == Some(reset.id.as_str()) {
-        return Move::Done;
+pub fn decide(reset: &ValidatedReset, status: &ConsumerGroupStatus, group: &GroupObservation) -> Move {
+    let begun = history::begun(status, &reset.id);
+    if history::knows(status, &reset.id) {
+        return if begun.is_some() { Move::Interrupted } else { Move::Done };
     }
-    if group.members > 0 {
+    if begun.is_none() && group.members > 0 {
         return Move::WaitForMembers(group.members);
     }
     if let Some((_, error)) = group.unanswered.iter().find(|(topic, _)| reset.concerns(topic)) {
@@ -46,11 +62,20 @@ pub fn decide(reset: &ValidatedReset, done: Option<&str>, group: &GroupObservati
     }
     let partitions: Vec<(&TopicPartition, &Position)> =
         group.positions.iter().filter(|(partition, _)| reset.concerns(&partition.topic)).collect();
+    let note = note(&reset.id);
+    let is_moved = |position: &Position| position.note == note;
+    if let Some(begun) = begun {
+        if partitions.iter().any(|(_, position)| is_moved(position)) {
+            return Move::Make(BTreeSet::new());
+        }
+        if group.members > 0 || begun.committed != history::committed(reset, group) {
+            return Move::Interrupted;
+        }
+    }
     if partitions.is_empty() {
         return Move::Nothing;
     }
-    let note = note(&reset.id);
-    let open = partitions.into_iter().filter(|(_, position)| position.note != note);
+    let open = partitions.into_iter().filter(|(_, position)| !is_moved(position));
     Move::Make(open.map(|(partition, _)| partition.clone()).collect())
 }
 
@@ -83,7 +108,9 @@ pub fn targets(
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::jiff::Timestamp;
     use millrace_client::ClientError;
+    use millrace_crds::OffsetResetStatus;
 
     use super::*;
 
@@ -108,6 +135,15 @@ mod tests {
         ValidatedReset { id: "again".into(), to, topics }
     }
 
+    /// The status after these moves, in their order.
+    fn made(ids: &[&str]) -> ConsumerGroupStatus {
+        ids.iter().fold(ConsumerGroupStatus::default(), |before, id| {
+            let moved = OffsetResetStatus { id: (*id).to_owned(), ..OffsetResetStatus::default() };
+            let offset_reset_history = history::after(&before, Some(&moved), None);
+            ConsumerGroupStatus { offset_reset: Some(moved), offset_reset_history, ..before }
+        })
+    }
+
     fn make(partitions: &[(&str, i32)]) -> Move {
         Move::Make(partitions.iter().map(|(topic, number)| TopicPartition::new(*topic, *number)).collect())
     }
@@ -115,15 +151,37 @@ mod tests {
     #[test]
     fn a_move_is_made_once_and_only_while_the_group_has_no_members() {
         let all = reset(Goal::Earliest, None);
-        assert_eq!(decide(&all, Some("again"), &group(0)), Move::Done);
-        assert_eq!(decide(&all, Some("other"), &group(2)), Move::WaitForMembers(2));
-        assert_eq!(
-            decide(&all, None, &group(0)),
-            make(&[("a", 0), ("a", 1)]),
-            "b was moved before a restart"
-        );
-        assert_eq!(decide(&reset(Goal::Earliest, Some(&["b"])), None, &group(0)), make(&[]));
-        assert_eq!(decide(&reset(Goal::Earliest, Some(&["c"])), None, &group(0)), Move::Nothing);
+        assert_eq!(decide(&all, &made(&["again"]), &group(0)), Move::Done);
+        assert_eq!(decide(&all, &made(&["again", "other"]), &group(0)), Move::Done, "another was made since");
+        assert_eq!(decide(&all, &made(&["other"]), &group(2)), Move::WaitForMembers(2));
+        let decided = |reset: &ValidatedReset| decide(reset, &ConsumerGroupStatus::default(), &group(0));
+        assert_eq!(decided(&all), make(&[("a", 0), ("a", 1)]), "b was moved before");
+        assert_eq!(decided(&reset(Goal::Earliest, Some(&["b"]))), make(&[]));
+        assert_eq!(decided(&reset(Goal::Earliest, Some(&["c"]))), Move::Nothing);
+    }
+
+    #[test]
+    fn a_move_that_was_begun_before_a_restart_is_never_made_twice() {
+        for goal in [Goal::Earliest, Goal::Latest, Goal::Time(5), Goal::Offset(5), Goal::Shift(-3)] {
+            let reset = reset(goal, Some(&["a"]));
+            let fresh = ConsumerGroupStatus::default();
+            let status = history::begin(&fresh, &reset, &group(0), Timestamp::UNIX_EPOCH);
+            assert_eq!(decide(&reset, &status, &group(0)), make(&[("a", 0), ("a", 1)]), "nobody committed");
+
+            let mut moved = group(3);
+            moved.positions.get_mut(&TopicPartition::new("a", 0)).unwrap().note = note("again");
+            assert_eq!(decide(&reset, &status, &moved), make(&[]), "made, and members are back");
+
+            let mut read_on = group(0);
+            read_on.positions.get_mut(&TopicPartition::new("a", 0)).unwrap().committed = Some(60);
+            assert_eq!(decide(&reset, &status, &read_on), Move::Interrupted, "members came and went");
+            assert_eq!(decide(&reset, &status, &group(1)), Move::Interrupted);
+            let given_up = ConsumerGroupStatus {
+                offset_reset_history: history::after(&status, None, Some(&Move::Interrupted)),
+                ..status
+            };
+            assert_eq!(decide(&reset, &given_up, &group(0)), Move::Interrupted, "that stays so");
+        }
     }
 
     #[test]
@@ -132,10 +190,11 @@ mod tests {
         let error = ClientError::Usage("a-2 has no leader".into());
         group.unanswered.insert("a".into(), error);
         assert_eq!(
-            decide(&reset(Goal::Latest, None), None, &group),
+            decide(&reset(Goal::Latest, None), &ConsumerGroupStatus::default(), &group),
             Move::WaitForAnswer("a-2 has no leader".into())
         );
-        assert_eq!(decide(&reset(Goal::Latest, Some(&["b"])), None, &group), make(&[]), "b is whole");
+        let of_b = reset(Goal::Latest, Some(&["b"]));
+        assert_eq!(decide(&of_b, &ConsumerGroupStatus::default(), &group), make(&[]), "b is whole");
     }
 
     #[test]

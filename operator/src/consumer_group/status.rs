@@ -4,8 +4,8 @@
 use k8s_openapi::jiff::Timestamp;
 use millrace_crds::{ConsumerGroupStatus, OffsetResetStatus, WorstPartition};
 
-use super::ValidatedGroup;
 use super::reset::Move;
+use super::{ValidatedGroup, history};
 use crate::conditions::{LAGGING, OFFSETS_RESET, READY, Verdict, find, is_true, merged, updated};
 use crate::kafka::connect::explained;
 use crate::kafka::groups::GroupObservation;
@@ -14,6 +14,9 @@ use crate::problem::Problem;
 
 /// The reason where a partition's offsets could not be asked.
 const PARTITIONS_UNKNOWN: &str = "PartitionsUnknown";
+
+/// The reason where nobody knows whether a move of offsets was made.
+pub const INTERRUPTED: &str = "Interrupted";
 
 /// What a status is made of.
 #[derive(Debug)]
@@ -63,6 +66,7 @@ pub fn observed(before: &ConsumerGroupStatus, from: &Ingredients<'_>, now: Times
             None if !seen.is_whole() => before.lag_seconds,
             seconds => steady(before.lag_seconds, seconds, false),
         },
+        offset_reset_history: history::after(before, from.moved.as_ref(), from.reset),
         offset_reset,
         desired_replicas: from.desired_replicas,
         conditions: merged(&before.conditions, verdicts, from.generation, now),
@@ -187,6 +191,20 @@ fn reset(from: &Ingredients<'_>, done: Option<&OffsetResetStatus>) -> Option<Ver
         return Some(Verdict::yes(OFFSETS_RESET, "Done", message));
     }
     Some(match from.reset {
+        Some(Move::Done) => Verdict::yes(
+            OFFSETS_RESET,
+            "Done",
+            format!("the offsets were moved before ({}): to move them again, give another id", wanted.id),
+        ),
+        Some(Move::Interrupted) => Verdict::no(
+            OFFSETS_RESET,
+            INTERRUPTED,
+            format!(
+                "the operator stopped while it moved the offsets ({}), and somebody has committed others since: \
+                 look where the group stands, and give another id to move them",
+                wanted.id
+            ),
+        ),
         Some(Move::WaitForMembers(members)) => Verdict::no(
             OFFSETS_RESET,
             "WaitingForMembers",

@@ -138,7 +138,7 @@ async fn group_pass(
     report: &mut Report,
 ) -> Result<(), ClientError> {
     let mut seen = link.group(group.interest(), true).await?;
-    let decided = group.reset.as_ref().map(|reset| decide(reset, None, &seen));
+    let decided = group.reset.as_ref().map(|reset| decide(reset, &ConsumerGroupStatus::default(), &seen));
     let mut moved = None;
     if let (Some(reset), Some(Move::Make(partitions))) = (&group.reset, &decided)
         && (mode.dry_run || mode.reset_offsets)

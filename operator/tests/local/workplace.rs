@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use millrace_client::{
@@ -11,6 +12,9 @@ use millrace_client::{
 use millrace_protocol::ErrorCode;
 use millrace_tests::records;
 use tokio::runtime::Runtime;
+
+/// A broker knows of what was made after so long at most.
+const NEWS: Duration = Duration::from_secs(10);
 
 /// What a command printed, and how it ended.
 pub(crate) struct Ran {
@@ -123,10 +127,17 @@ impl Workplace {
             }
             request
         };
-        self.partitions(topic);
-        let answer = self.wait(self.admin.client().send_with(Target::Any, make)).unwrap();
-        let one = &answer.responses[0].partition_responses[0];
-        assert!(one.error_code.is_ok(), "{one:?}");
+        let end = Instant::now() + NEWS;
+        loop {
+            self.partitions(topic);
+            let answer = self.wait(self.admin.client().send_with(Target::Any, make)).unwrap();
+            let one = &answer.responses[0].partition_responses[0];
+            if one.error_code.is_ok() {
+                return;
+            }
+            // Kafka's broker hears of a new topic a moment after it was made.
+            assert!(one.error_code.is_retriable() && Instant::now() < end, "{one:?}");
+        }
     }
 
     pub(crate) fn commit(&self, group: &str, topic: &str, partition: i32, offset: i64) {

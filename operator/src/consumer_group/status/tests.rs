@@ -142,6 +142,24 @@ fn members_that_do_not_read_an_expected_topic_are_not_ready() {
 }
 
 #[test]
+fn a_move_that_nobody_knows_of_is_given_up_and_said() {
+    let group = validated("offsetReset: {id: july, to: {shiftBy: -3}}");
+    let seen = consuming(0);
+    let reset = group.reset.clone().unwrap();
+    let before = history::begin(&ConsumerGroupStatus::default(), &reset, &seen, Timestamp::UNIX_EPOCH);
+    let interrupted = Move::Interrupted;
+    let mut from = ingredients(&group, &seen);
+    from.reset = Some(&interrupted);
+    let after = observed(&before, &from, Timestamp::UNIX_EPOCH);
+    assert_eq!(reasons(&after)[1], ("OffsetsReset", "Interrupted"));
+    assert_eq!(
+        after.offset_reset_history.as_ref().map(|history| history.ids.as_slice()),
+        Some(&["july".into()][..])
+    );
+    assert_eq!(observed(&after, &from, Timestamp::UNIX_EPOCH), after, "settled");
+}
+
+#[test]
 fn a_move_waits_for_members_and_is_then_remembered() {
     let group = validated("offsetReset: {id: july, to: {position: Earliest}}");
     let seen = consuming(0);
