@@ -134,9 +134,10 @@ pub struct TopicAutoscaling {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub bytes_in_per_partition: Option<i64>,
-    /// Records that a group should at most be behind in one partition, for the ConsumerGroup resources that
-    /// read this topic. Partitions are added until each stays below, once the lag has lasted for
-    /// stabilizationSeconds.
+    /// Records of lag for which one partition is wanted. Partitions are added for all that a group is behind
+    /// in this topic, once that has lasted for stabilizationSeconds: what waits stays where it is, but more
+    /// members can share what comes. The group furthest behind counts, of those that a ConsumerGroup resource
+    /// describes and that have members.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub lag_per_partition: Option<i64>,

@@ -77,6 +77,15 @@ pub struct TopicFigures {
     pub at_rest: bool,
 }
 
+/// How far a group is behind in one topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupLag {
+    /// The group's id.
+    pub group: String,
+    /// Records behind, over all partitions of the topic.
+    pub records: i64,
+}
+
 #[derive(Debug, Default)]
 struct WatchedTopic {
     seen: Option<Arc<TopicObservation>>,
@@ -237,13 +246,16 @@ impl Link {
         self.state.lock().groups.get(group).is_some_and(|watched| watched.at_rest)
     }
 
-    /// The greatest lag of any watched group in one partition of a topic.
+    /// The watched group that is furthest behind in a topic, of those that have members: without any, nobody
+    /// would read more partitions either.
     #[must_use]
-    pub fn greatest_lag(&self, topic: &str) -> Option<i64> {
+    pub fn greatest_lag(&self, topic: &str) -> Option<GroupLag> {
         let state = self.state.lock();
-        let groups = state.groups.values().filter_map(WatchedGroup::believed);
-        let positions = groups.flat_map(|group| &group.positions);
-        positions.filter(|(partition, _)| *partition.topic == *topic).filter_map(|(_, one)| one.lag()).max()
+        let groups = state.groups.iter().filter_map(|(id, watched)| Some((id, watched.believed()?)));
+        let reading = groups.filter(|(_, seen)| seen.members > 0);
+        let lags = reading.filter_map(|(id, seen)| Some((id, seen.lag_in(topic)?)));
+        let (group, records) = lags.max_by_key(|(_, records)| *records)?;
+        Some(GroupLag { group: group.clone(), records })
     }
 
     /// The figures of every watched topic.

@@ -4,23 +4,32 @@
 use std::time::Instant;
 
 use super::validate::ValidatedAutoscaling;
-use crate::kafka::link::TopicFigures;
+use crate::kafka::link::{GroupLag, TopicFigures};
 
 /// What a topic has to bear.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Load {
     /// Bytes a second in, where known.
     pub bytes_in_per_second: Option<f64>,
-    /// The greatest lag of any group in one partition, where known.
-    pub greatest_lag: Option<i64>,
+    /// The group that is furthest behind in the topic, where one is.
+    pub lag: Option<GroupLag>,
 }
 
 impl Load {
     /// The load in a topic's figures.
     #[must_use]
-    pub fn of(figures: &TopicFigures, greatest_lag: Option<i64>) -> Self {
-        Self { bytes_in_per_second: figures.bytes_in_per_second, greatest_lag }
+    pub fn of(figures: &TopicFigures, lag: Option<GroupLag>) -> Self {
+        Self { bytes_in_per_second: figures.bytes_in_per_second, lag }
     }
+}
+
+/// More partitions are wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Growth {
+    /// So many.
+    pub to: i32,
+    /// Which limit the load exceeds, and by what figure.
+    pub because: String,
 }
 
 /// For how long the load has asked for more partitions than there are.
@@ -30,16 +39,17 @@ pub struct Demand {
 }
 
 impl Demand {
-    /// Takes a look at the load. Gives the number of partitions to grow to, once the load has asked for more
-    /// without a break for as long as the spec wants: the least that it asked for in that time.
+    /// Takes a look at the load. Gives the growth, once the load has asked for more without a break for as long
+    /// as the spec wants, to the least that it asked for in that time. Then the wait begins anew: so much time
+    /// lies between two growths at least.
     pub fn look(
         &mut self,
         spec: &ValidatedAutoscaling,
         partitions: i32,
-        load: Load,
+        load: &Load,
         now: Instant,
-    ) -> Option<i32> {
-        let wanted = wanted(spec, partitions, load);
+    ) -> Option<Growth> {
+        let wanted = wanted(spec, load);
         if wanted <= partitions {
             self.asking = None;
             return None;
@@ -51,23 +61,46 @@ impl Demand {
         self.asking = Some((since, least));
         (now.duration_since(since) >= spec.stabilization && least > partitions).then(|| {
             self.asking = None;
-            least
+            Growth { to: least, because: because(spec, partitions, load) }
         })
     }
 }
 
 /// Partitions so that each stays within the limits, not beyond the maximum.
-fn wanted(spec: &ValidatedAutoscaling, partitions: i32, load: Load) -> i32 {
-    let by_bytes = match (spec.bytes_in_per_partition, load.bytes_in_per_second) {
+fn wanted(spec: &ValidatedAutoscaling, load: &Load) -> i32 {
+    by_bytes(spec, load).max(by_lag(spec, load)).min(spec.partitions_max)
+}
+
+fn by_bytes(spec: &ValidatedAutoscaling, load: &Load) -> i32 {
+    match (spec.bytes_in_per_partition, load.bytes_in_per_second) {
         (Some(limit), Some(rate)) => rounded_up(rate / limit as f64),
         _ => 0,
-    };
-    // The worst partition stands for all: spread over more, the same backlog would have been less in each.
-    let by_lag = match (spec.lag_per_partition, load.greatest_lag) {
-        (Some(limit), Some(lag)) => rounded_up(f64::from(partitions) * lag as f64 / limit as f64),
+    }
+}
+
+/// The whole lag counts, wherever it waits: records stay in their partition when others are added, so that the
+/// worst one would ask for more again and again.
+fn by_lag(spec: &ValidatedAutoscaling, load: &Load) -> i32 {
+    match (spec.lag_per_partition, &load.lag) {
+        (Some(limit), Some(lag)) => rounded_up(lag.records as f64 / limit as f64),
         _ => 0,
+    }
+}
+
+fn because(spec: &ValidatedAutoscaling, partitions: i32, load: &Load) -> String {
+    let each = |limit: Option<i64>, what: &str| {
+        format!("more than {} {what} for each of {partitions} partitions", limit.unwrap_or(0))
     };
-    by_bytes.max(by_lag).min(spec.partitions_max)
+    match &load.lag {
+        Some(lag) if by_lag(spec, load) >= by_bytes(spec, load) => {
+            let limit = each(spec.lag_per_partition, "records");
+            format!("group {} is {} records behind, {limit}", lag.group, lag.records)
+        }
+        _ => {
+            let limit = each(spec.bytes_in_per_partition, "bytes a second");
+            format!("{:.0} bytes a second come in, {limit}", load.bytes_in_per_second.unwrap_or(0.0))
+        }
+    }
 }
 
 fn rounded_up(number: f64) -> i32 {
@@ -91,7 +124,15 @@ mod tests {
     }
 
     fn bytes(per_second: f64) -> Load {
-        Load { bytes_in_per_second: Some(per_second), greatest_lag: None }
+        Load { bytes_in_per_second: Some(per_second), lag: None }
+    }
+
+    fn lag(records: i64) -> Load {
+        Load { bytes_in_per_second: None, lag: Some(GroupLag { group: "readers".into(), records }) }
+    }
+
+    fn to(growth: Option<Growth>) -> Option<i32> {
+        growth.map(|growth| growth.to)
     }
 
     #[test]
@@ -99,23 +140,49 @@ mod tests {
         let (spec, start) = (spec(Some(1000), None), Instant::now());
         let at = |second: u64| start + Duration::from_secs(second);
         let mut demand = Demand::default();
-        assert_eq!(demand.look(&spec, 2, bytes(4500.0), at(0)), None);
-        assert_eq!(demand.look(&spec, 2, bytes(2900.0), at(30)), None);
-        assert_eq!(demand.look(&spec, 2, bytes(4500.0), at(59)), None);
-        assert_eq!(demand.look(&spec, 2, bytes(4500.0), at(60)), Some(3));
-        assert_eq!(demand.look(&spec, 3, bytes(4500.0), at(61)), None, "counted anew");
+        assert_eq!(demand.look(&spec, 2, &bytes(4500.0), at(0)), None);
+        assert_eq!(demand.look(&spec, 2, &bytes(2900.0), at(30)), None);
+        assert_eq!(demand.look(&spec, 2, &bytes(4500.0), at(59)), None);
+        let growth = demand.look(&spec, 2, &bytes(4500.0), at(60)).unwrap();
+        assert_eq!(growth.to, 3);
+        assert_eq!(
+            growth.because,
+            "4500 bytes a second come in, more than 1000 bytes a second for each of 2 partitions"
+        );
+        assert_eq!(demand.look(&spec, 3, &bytes(4500.0), at(61)), None, "counted anew");
     }
 
     #[test]
     fn a_break_starts_the_wait_over() {
         let (spec, start) = (spec(None, Some(100)), Instant::now());
         let at = |second: u64| start + Duration::from_secs(second);
-        let lag = |records| Load { bytes_in_per_second: None, greatest_lag: Some(records) };
         let mut demand = Demand::default();
-        assert_eq!(demand.look(&spec, 2, lag(150), at(0)), None);
-        assert_eq!(demand.look(&spec, 2, lag(100), at(50)), None, "within the limit");
-        assert_eq!(demand.look(&spec, 2, lag(150), at(60)), None);
-        assert_eq!(demand.look(&spec, 2, lag(150), at(120)), Some(3));
+        assert_eq!(demand.look(&spec, 2, &lag(300), at(0)), None);
+        assert_eq!(demand.look(&spec, 2, &lag(200), at(50)), None, "within the limit");
+        assert_eq!(demand.look(&spec, 2, &lag(300), at(60)), None);
+        assert_eq!(to(demand.look(&spec, 2, &lag(300), at(120))), Some(3));
+    }
+
+    #[test]
+    fn an_old_backlog_asks_for_partitions_once_and_a_growing_one_not_all_the_time() {
+        let (spec, start) = (spec(None, Some(100)), Instant::now());
+        let at = |second: u64| start + Duration::from_secs(second);
+        let mut demand = Demand::default();
+        demand.look(&spec, 1, &lag(350), at(0));
+        let growth = demand.look(&spec, 1, &lag(350), at(60)).unwrap();
+        assert_eq!(growth.to, 4);
+        assert_eq!(
+            growth.because,
+            "group readers is 350 records behind, more than 100 records for each of 1 partitions"
+        );
+        for second in (70..1000).step_by(10) {
+            assert_eq!(demand.look(&spec, 4, &lag(350), at(second)), None, "it is where it was");
+        }
+        let growths: Vec<u64> = (1000..1200)
+            .step_by(10)
+            .filter(|second| demand.look(&spec, 4, &lag(500), at(*second)).is_some())
+            .collect();
+        assert_eq!(growths, [1060, 1130], "none without the wait");
     }
 
     #[test]
@@ -124,10 +191,10 @@ mod tests {
         let later = start + Duration::from_secs(100);
         let mut demand = Demand::default();
         let spec = spec(Some(1), Some(1));
-        assert_eq!(demand.look(&spec, 9, bytes(1e300), start), None);
-        assert_eq!(demand.look(&spec, 9, bytes(1e300), later), Some(10));
-        assert_eq!(demand.look(&spec, 10, bytes(1e300), start), None);
-        assert_eq!(demand.look(&spec, 10, bytes(1e300), later), None);
-        assert_eq!(demand.look(&spec, 1, Load::default(), later), None);
+        assert_eq!(demand.look(&spec, 9, &bytes(1e300), start), None);
+        assert_eq!(to(demand.look(&spec, 9, &bytes(1e300), later)), Some(10));
+        assert_eq!(demand.look(&spec, 10, &bytes(1e300), start), None);
+        assert_eq!(demand.look(&spec, 10, &bytes(1e300), later), None);
+        assert_eq!(demand.look(&spec, 1, &Load::default(), later), None);
     }
 }

@@ -12,7 +12,7 @@ use millrace_client::ClientError;
 use millrace_crds::{DeletionPolicy, Topic, TopicOrigin, TopicStatus};
 
 use super::apply::{Outcome, bring};
-use super::autoscale::Load;
+use super::autoscale::{Growth, Load};
 use super::farewell::{Circumstances, Farewell, farewell};
 use super::plan::{TopicChange, TopicPlan};
 use super::status::{Ingredients, observed, with_verdicts};
@@ -109,7 +109,8 @@ impl<'a> Pass<'a> {
 
     async fn bring_together(&self, link: &Link, topic: &ValidatedTopic) -> Result<Action, ReconcileError> {
         let seen = link.topic(&topic.name).await?;
-        let demanded = self.demanded(link, topic, seen.as_deref());
+        let growth = self.growth(link, topic, seen.as_deref());
+        let demanded = growth.as_ref().map(|growth| growth.to);
         let brought = bring(link, topic, seen, demanded, SHOWN).await?;
         let status = observed(
             &self.before,
@@ -123,13 +124,13 @@ impl<'a> Pass<'a> {
             },
             Timestamp::now(),
         );
-        self.tell(&brought.outcome, demanded, &status).await;
+        self.tell(&brought.outcome, growth.as_ref(), &status).await;
         self.publish(status).await?;
         Ok(self.next(topic, &brought.plan, brought.after.as_deref()))
     }
 
-    /// The number of partitions that the load has asked for long enough.
-    fn demanded(&self, link: &Link, topic: &ValidatedTopic, seen: Option<&TopicObservation>) -> Option<i32> {
+    /// The partitions that the load has asked for long enough.
+    fn growth(&self, link: &Link, topic: &ValidatedTopic, seen: Option<&TopicObservation>) -> Option<Growth> {
         let mut demands = self.context.scaling.demands.lock();
         let (Some(spec), Some(seen)) = (&topic.autoscaling, seen) else {
             demands.remove(&self.key);
@@ -137,7 +138,7 @@ impl<'a> Pass<'a> {
         };
         let load = Load::of(&link.figures(&topic.name), link.greatest_lag(&topic.name));
         let demand = demands.entry(self.key.clone()).or_default();
-        demand.look(spec, seen.partition_count(), load, Instant::now())
+        demand.look(spec, seen.partition_count(), &load, Instant::now())
     }
 
     fn next(&self, topic: &ValidatedTopic, planned: &TopicPlan, seen: Option<&TopicObservation>) -> Action {
@@ -228,7 +229,7 @@ impl<'a> Pass<'a> {
     }
 
     /// Events for what happened.
-    async fn tell(&self, outcome: &Outcome, demanded: Option<i32>, status: &TopicStatus) {
+    async fn tell(&self, outcome: &Outcome, growth: Option<&Growth>, status: &TopicStatus) {
         let about = self.reference();
         let reporter = &self.context.reporter;
         if self.before.origin.is_none() && status.origin == Some(TopicOrigin::Adopted) {
@@ -246,13 +247,13 @@ impl<'a> Pass<'a> {
             reporter.warning(&about, "Replaced", "Observe", note).await;
         }
         for change in &outcome.done {
-            let (reason, why) = match change {
-                TopicChange::Create { .. } => ("Created", String::new()),
-                TopicChange::AddPartitions { to, .. } if demanded == Some(*to) => {
-                    ("Autoscaled", format!(": {}", self.reason_to_grow()))
+            let (reason, why) = match (change, growth) {
+                (TopicChange::Create { .. }, _) => ("Created", String::new()),
+                (TopicChange::AddPartitions { to, .. }, Some(growth)) if growth.to == *to => {
+                    ("Autoscaled", format!(": {}", growth.because))
                 }
-                TopicChange::AddPartitions { .. } => ("PartitionsAdded", String::new()),
-                TopicChange::Setting(_) => ("ConfigChanged", String::new()),
+                (TopicChange::AddPartitions { .. }, _) => ("PartitionsAdded", String::new()),
+                (TopicChange::Setting(_), _) => ("ConfigChanged", String::new()),
             };
             reporter
                 .normal(&about, reason, "Apply", format!("topic {}: {change}{why}", self.want.name))
@@ -265,14 +266,6 @@ impl<'a> Pass<'a> {
         {
             self.warn(&ready.reason, ready.message.clone()).await;
         }
-    }
-
-    fn reason_to_grow(&self) -> String {
-        let limits = self.topic.spec.autoscaling.clone().unwrap_or_default();
-        let bytes = limits.bytes_in_per_partition.map(|limit| format!("{limit} bytes a second"));
-        let lag = limits.lag_per_partition.map(|limit| format!("a lag of {limit} records"));
-        let limits: Vec<String> = bytes.into_iter().chain(lag).collect();
-        format!("the load was above {} in one partition for long enough", limits.join(" or "))
     }
 
     async fn warn(&self, reason: &str, note: String) {

@@ -97,6 +97,13 @@ impl GroupObservation {
         (!lags.is_empty()).then(|| lags.iter().sum())
     }
 
+    /// Records behind in one topic, over those partitions with a committed offset that could be asked.
+    #[must_use]
+    pub fn lag_in(&self, topic: &str) -> Option<i64> {
+        let of_topic = self.positions.iter().filter(|(partition, _)| *partition.topic == *topic);
+        of_topic.filter_map(|(_, position)| position.lag()).reduce(|sum, lag| sum + lag)
+    }
+
     /// Records that members would find over all partitions.
     #[must_use]
     pub fn backlog(&self) -> i64 {
@@ -141,6 +148,7 @@ mod tests {
             (2, position(None, 10, 25, None)),
             (3, position(Some(5), 20, 30, Some(9_000))),
         ]);
+        assert_eq!((group.lag_in("t"), group.lag_in("other")), (Some(35), None));
         assert_eq!(group.lag_records(), Some(10 + 25), "records that retention removed count, as in Kafka");
         assert_eq!(group.backlog(), 10 + 15 + 25, "without a committed offset all that is there waits");
         assert_eq!(group.lag_ms(10_000), Some(5_000));
