@@ -19,6 +19,8 @@ pub const STORAGE_RESIZED: &str = "StorageResized";
 /// Brokers were told the zone of their node.
 pub const RACK_KNOWN: &str = "RackKnown";
 
+/// The reason where the cluster does not answer.
+pub const CLUSTER_NOT_READY: &str = "ClusterNotReady";
 /// The reason where another resource has what this one wants.
 pub const RESOURCE_CONFLICT: &str = "ResourceConflict";
 
@@ -111,6 +113,14 @@ pub fn is_true(conditions: &[Condition], aspect: &str) -> bool {
     find(conditions, aspect).is_some_and(|condition| condition.status == ConditionStatus::True)
 }
 
+/// A refusal is worth an Event: it was not said before. That the cluster is not ready is said of the cluster,
+/// not of each resource that belongs to it.
+#[must_use]
+pub fn is_news(before: &[Condition], refusal: &Verdict) -> bool {
+    let known = find(before, refusal.aspect).is_some_and(|old| old.reason == refusal.reason);
+    !known && refusal.reason != CLUSTER_NOT_READY
+}
+
 /// RFC 3339 in whole seconds, as Kubernetes writes times.
 #[must_use]
 pub fn seconds(time: Timestamp) -> String {
@@ -158,6 +168,15 @@ mod tests {
         assert_eq!(aspects, [READY, LAGGING]);
         assert_eq!(failed[1], before[1], "with its time and the generation that it was made for");
         assert_eq!(updated(&failed, vec![Verdict::no(READY, "BrokerError", "")], Some(2), at(300)), failed);
+    }
+
+    #[test]
+    fn a_refusal_is_news_once_and_that_of_a_whole_cluster_never() {
+        let refusal = |reason| Verdict::no(READY, reason, "");
+        let before = merged(&[], vec![refusal("ClusterNotFound")], None, at(0));
+        assert!(is_news(&before, &refusal(RESOURCE_CONFLICT)) && is_news(&[], &refusal(RESOURCE_CONFLICT)));
+        assert!(!is_news(&before, &refusal("ClusterNotFound")));
+        assert!(!is_news(&before, &refusal(CLUSTER_NOT_READY)));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use kube::{Api, Client};
 use millrace_crds::BrokerCluster;
 
 use crate::api::error::{ReconcileError, is_forbidden};
-use crate::conditions::{READY, RESOURCE_CONFLICT, Verdict};
+use crate::conditions::{CLUSTER_NOT_READY, READY, RESOURCE_CONFLICT, Verdict};
 use crate::context::Context;
 use crate::directory::{Claims, ClusterEntry, Want};
 use crate::kafka::link::{Health, Link};
@@ -44,11 +44,11 @@ pub fn admitted(
     let link = context
         .links
         .get(&want.cluster, &cluster)
-        .map_err(|error| Denied::Verdict(Verdict::no(READY, "ClusterNotReady", error.to_string())))?;
+        .map_err(|error| Denied::Verdict(Verdict::no(READY, CLUSTER_NOT_READY, error.to_string())))?;
     match link.health() {
         Health::Reachable => Ok(link),
         Health::Unknown => Err(Denied::NotAskedYet),
-        Health::Unreachable(reason) => Err(Denied::Verdict(Verdict::no(READY, "ClusterNotReady", reason))),
+        Health::Unreachable(reason) => Err(Denied::Verdict(Verdict::no(READY, CLUSTER_NOT_READY, reason))),
     }
 }
 

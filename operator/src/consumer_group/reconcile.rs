@@ -20,7 +20,7 @@ use super::status::{INTERRUPTED, Ingredients, observed, with_verdicts};
 use super::validate::{ValidatedGroup, group_id, validate};
 use crate::api::error::ReconcileError;
 use crate::api::finalizer;
-use crate::conditions::{LAGGING, OFFSETS_RESET, PAUSED, READY, Verdict, find, is_true};
+use crate::conditions::{LAGGING, OFFSETS_RESET, PAUSED, READY, Verdict, find, is_news, is_true};
 use crate::context::Context;
 use crate::directory::Want;
 use crate::kafka::connect::explained;
@@ -245,6 +245,11 @@ impl<'a> Pass<'a> {
 
     /// Not possible until the resource, the cluster or another resource changes.
     async fn refuse(&self, verdict: Verdict) -> Result<Action, ReconcileError> {
+        if is_news(&self.before.conditions, &verdict) {
+            let about = self.reference();
+            let reporter = &self.context.reporter;
+            reporter.warning(&about, verdict.reason, "Reconcile", verdict.message.clone()).await;
+        }
         self.publish(with_verdicts(&self.before, vec![verdict], self.generation(), Timestamp::now())).await?;
         Ok(Action::requeue(SETTLED))
     }

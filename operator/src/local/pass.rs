@@ -52,6 +52,9 @@ pub struct Row {
 /// The reason of a topic that a dry run would bring to its manifest.
 pub const WOULD_CHANGE: &str = "WouldChange";
 
+/// Local mode does not stay for long enough to see what a load asks for, and has nothing to scale.
+const NO_AUTOSCALING: &str = "; autoscaling needs Kubernetes";
+
 /// What a pass came to.
 #[derive(Debug, Default)]
 pub struct Report {
@@ -127,7 +130,10 @@ fn topic_row(
         status.partitions.unwrap_or(0),
         status.replication_factor.unwrap_or(0)
     );
-    let detail = if is_ready { figures } else { ready.message.clone() };
+    let mut detail = if is_ready { figures } else { ready.message.clone() };
+    if topic.autoscaling.is_some() {
+        detail.push_str(NO_AUTOSCALING);
+    }
     Some(row("topic", &topic.name, is_ready, &ready.reason, detail))
 }
 
@@ -183,7 +189,7 @@ async fn group_pass(
         detail.push_str("; offsets are moved with --reset-offsets only");
     }
     if group.autoscaling.is_some() {
-        detail.push_str("; autoscaling needs Kubernetes");
+        detail.push_str(NO_AUTOSCALING);
     }
     let ready = find(&status.conditions, READY).is_some_and(|ready| ready.status == ConditionStatus::True);
     let reason = reasons.join(",");

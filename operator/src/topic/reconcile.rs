@@ -19,7 +19,7 @@ use super::status::{Ingredients, observed, with_verdicts};
 use super::validate::{ValidatedTopic, topic_name, validate};
 use crate::api::error::ReconcileError;
 use crate::api::finalizer;
-use crate::conditions::{PAUSED, READY, Verdict, find, is_true};
+use crate::conditions::{PAUSED, READY, Verdict, find, is_news, is_true};
 use crate::context::Context;
 use crate::directory::Want;
 use crate::kafka::connect::explained;
@@ -152,8 +152,7 @@ impl<'a> Pass<'a> {
 
     /// Not possible until the resource, the cluster or another resource changes.
     async fn refuse(&self, verdict: Verdict) -> Result<Action, ReconcileError> {
-        let known = find(&self.before.conditions, READY).is_some_and(|old| old.reason == verdict.reason);
-        if !known && verdict.reason != "ClusterNotReady" {
+        if is_news(&self.before.conditions, &verdict) {
             self.warn(verdict.reason, verdict.message.clone()).await;
         }
         self.publish(with_verdicts(&self.before, vec![verdict], self.generation(), Timestamp::now())).await?;

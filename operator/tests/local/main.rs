@@ -17,6 +17,7 @@ const SCENARIOS: &[fn(&Workplace)] = &[
     scenarios::a_topic_lives,
     scenarios::what_the_broker_refuses_is_said,
     scenarios::partitions_do_not_shrink,
+    scenarios::what_needs_kubernetes_is_said,
     scenarios::null_is_hands_off,
     scenarios::groups_show_their_lag,
     scenarios::offsets_move_once,

@@ -57,6 +57,13 @@ pub(crate) fn partitions_do_not_shrink(at: &Workplace) {
     assert_eq!(at.settings("wide"), ["retention.ms=5000"], "the rest is done");
 }
 
+pub(crate) fn what_needs_kubernetes_is_said(at: &Workplace) {
+    let topic = topic("grows", "partitions: 1, autoscaling: {maxPartitions: 4, lagPerPartition: 10}");
+    at.write(&topic);
+    assert!(row(&at.local(&[]), "grows").contains("autoscaling needs Kubernetes"));
+    assert_eq!(at.partitions("grows"), 1);
+}
+
 pub(crate) fn null_is_hands_off(at: &Workplace) {
     at.create("shared", 1);
     at.set("shared", "retention.ms", "7000");
