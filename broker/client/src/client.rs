@@ -35,6 +35,8 @@ pub enum Target {
     Leader(TopicPartition),
 }
 
+/// Groups whose coordinators are asked for in one request.
+const COORDINATORS_TOGETHER: usize = 500;
 /// Coordinators remembered at most; beyond, all are forgotten and found again.
 const COORDINATORS_MAX: usize = 10_000;
 
@@ -255,10 +257,44 @@ impl Client {
 
     /// The broker that coordinates the group, asked for if it is not known.
     pub(crate) async fn coordinator(&self, group: &str) -> Result<i32, ClientError> {
-        if let Some(node) = self.inner.coordinators.lock().get(group) {
-            return Ok(*node);
+        let found = self.coordinators(std::slice::from_ref(&group)).await;
+        found
+            .into_iter()
+            .next()
+            .unwrap_or_else(|| Err(ClientError::Unknown { what: format!("group {group}") }))
+    }
+
+    /// The brokers that coordinate groups, in their order; those that are not known are asked for together
+    /// (KIP-699).
+    pub(crate) async fn coordinators(&self, groups: &[&str]) -> Vec<Result<i32, ClientError>> {
+        let mut found: HashMap<&str, Result<i32, ClientError>> = HashMap::new();
+        let mut unknown: Vec<&str> = {
+            let known = self.inner.coordinators.lock();
+            groups.iter().copied().filter(|group| !known.contains_key(*group)).collect()
+        };
+        while !unknown.is_empty() {
+            let mut asked = unknown[..unknown.len().min(COORDINATORS_TOGETHER)].to_vec();
+            let answer = self.ask_any(|version| find_request(&mut asked, version)).await;
+            unknown.drain(..asked.len());
+            for group in asked {
+                let node = answer
+                    .as_ref()
+                    .map_err(Clone::clone)
+                    .and_then(|answer| self.learn_coordinator(group, answer));
+                found.insert(group, node);
+            }
         }
-        let found = self.ask_any(|version| find_request(group, version)).await?;
+        let known = self.inner.coordinators.lock();
+        let node = |group: &&str| match (found.get(*group), known.get(*group)) {
+            (Some(node), _) => node.clone(),
+            (None, Some(node)) => Ok(*node),
+            (None, None) => Err(ClientError::Unknown { what: format!("the coordinator of group {group}") }),
+        };
+        groups.iter().map(node).collect()
+    }
+
+    /// Remembers who coordinates a group.
+    fn learn_coordinator(&self, group: &str, found: &FindCoordinatorResponse) -> Result<i32, ClientError> {
         let (node, host, port) = read_coordinator(group, found)?;
         self.learn_address(node, host, port);
         let mut known = self.inner.coordinators.lock();
@@ -459,20 +495,28 @@ fn metadata_request(scope: &TopicScope, create: bool, version: i16) -> MetadataR
     MetadataRequest { topics, allow_auto_topic_creation: create || version < 4, ..Default::default() }
 }
 
-fn find_request(group: &str, version: i16) -> FindCoordinatorRequest {
+/// Asks for the coordinators of `groups`, or of the first alone where a version can name only one; `groups` are
+/// those that it asks for.
+fn find_request(groups: &mut Vec<&str>, version: i16) -> FindCoordinatorRequest {
     if version >= 4 {
-        FindCoordinatorRequest { coordinator_keys: vec![group.to_owned()], ..Default::default() }
-    } else {
-        FindCoordinatorRequest { key: group.to_owned(), ..Default::default() }
+        let coordinator_keys = groups.iter().map(|group| (*group).to_owned()).collect();
+        return FindCoordinatorRequest { coordinator_keys, ..Default::default() };
     }
+    groups.truncate(1);
+    let key = groups.first().map(|group| (*group).to_owned()).unwrap_or_default();
+    FindCoordinatorRequest { key, ..Default::default() }
 }
 
-fn read_coordinator(group: &str, found: FindCoordinatorResponse) -> Result<(i32, String, u16), ClientError> {
+fn read_coordinator(group: &str, found: &FindCoordinatorResponse) -> Result<(i32, String, u16), ClientError> {
     let api = ApiKey::FindCoordinator;
-    let (code, message, node, host, port) = match found.coordinators.into_iter().find(|one| one.key == group)
-    {
-        Some(one) => (one.error_code, one.error_message, one.node_id, one.host, one.port),
-        None => (found.error_code, found.error_message, found.node_id, found.host, found.port),
+    let (code, message, node, host, port) = match found.coordinators.iter().find(|one| one.key == group) {
+        Some(one) => (one.error_code, one.error_message.clone(), one.node_id, one.host.clone(), one.port),
+        None if !found.coordinators.is_empty() => {
+            return Err(ClientError::Unknown { what: format!("the coordinator of group {group}") });
+        }
+        None => {
+            (found.error_code, found.error_message.clone(), found.node_id, found.host.clone(), found.port)
+        }
     };
     if code.is_err() {
         return Err(ClientError::api_with(api, code, message, format!("group {group}")));

@@ -10,9 +10,31 @@ use millrace_protocol::messages::offset_fetch::{
 };
 use millrace_protocol::{ApiKey, ErrorCode};
 
-use crate::admin::types::GroupOffsets;
+use crate::admin::types::{Each, GroupOffsets};
 use crate::error::ClientError;
 use crate::topic_partition::{CommittedOffset, TopicPartition, by_topic};
+
+/// From here on one request can be about several groups (KIP-709).
+pub(crate) const SEVERAL_GROUPS_SINCE: i16 = 8;
+
+/// Asks for all that several groups committed, from [`SEVERAL_GROUPS_SINCE`] on.
+pub(crate) fn offsets_of_groups_request(groups: &[String]) -> OffsetFetchRequest {
+    let all_of = |group: &String| OffsetFetchRequestGroup { group_id: group.clone(), ..Default::default() };
+    OffsetFetchRequest { groups: groups.iter().map(all_of).collect(), ..Default::default() }
+}
+
+/// Offsets by partition, of each group in the answer.
+pub(crate) fn offsets_of_groups(response: OffsetFetchResponse) -> Each<String, GroupOffsets> {
+    let groups = response.groups.into_iter();
+    groups
+        .map(|group| {
+            let id = group.group_id.clone();
+            let alone = OffsetFetchResponse { groups: vec![group], ..Default::default() };
+            let offsets = fetched_offsets(&id, alone);
+            (id, offsets)
+        })
+        .collect()
+}
 
 /// Asks for these partitions, or for all that the group committed. `stable` waits out transactions that
 /// hold offsets (KIP-447).
@@ -31,7 +53,7 @@ pub(crate) fn offset_fetch_request(
             .collect::<Vec<_>>()
     });
     let require_stable = stable && version >= 7;
-    if version >= 8 {
+    if version >= SEVERAL_GROUPS_SINCE {
         let topics = topics.map(|topics| {
             topics
                 .into_iter()
@@ -119,6 +141,35 @@ mod tests {
                 encode_to_bytes(&offset_fetch_request("g", None, false, version), version).unwrap();
             }
         }
+    }
+
+    #[test]
+    fn each_group_of_an_answer_has_its_own_offsets_or_error() {
+        let partition = OffsetFetchResponsePartitions { committed_offset: 5, ..Default::default() };
+        let topic = OffsetFetchResponseTopics { name: "t".into(), partitions: vec![partition] };
+        let group = |id: &str, topics, error_code| OffsetFetchResponseGroup {
+            group_id: id.into(),
+            topics,
+            error_code,
+        };
+        let groups = vec![
+            group("a", vec![topic], ErrorCode::NONE),
+            group("b", Vec::new(), ErrorCode::NOT_COORDINATOR),
+            group("c", Vec::new(), ErrorCode::NONE),
+        ];
+        let each = offsets_of_groups(OffsetFetchResponse { groups, ..Default::default() });
+        let ids: Vec<&str> = each.iter().map(|(id, _)| id.as_str()).collect();
+        assert_eq!(ids, ["a", "b", "c"]);
+        let committed = each[0].1.as_ref().unwrap().get(&TopicPartition::new("t", 0));
+        assert!(matches!(committed, Some(Ok(Some(CommittedOffset { offset: 5, .. })))), "{committed:?}");
+        let refused = each[1].1.as_ref().unwrap_err();
+        assert_eq!(refused.code(), Some(ErrorCode::NOT_COORDINATOR));
+        assert_eq!(each[2].1, Ok(GroupOffsets::new()));
+        let request = offsets_of_groups_request(&["a".to_owned(), "b".to_owned()]);
+        for version in [SEVERAL_GROUPS_SINCE, OffsetFetchRequest::VERSIONS.last] {
+            encode_to_bytes(&request, version).unwrap();
+        }
+        assert!(request.groups.iter().all(|group| group.topics.is_none()), "null asks for all");
     }
 
     #[test]

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use futures_util::StreamExt;
 use millrace_client::{
     Admin, ClientError, CommittedOffset, GroupDescription, GroupOffsets, IsolationLevel, OffsetSpec,
     TopicPartition, TopicView,
@@ -17,29 +16,31 @@ mod observation;
 
 pub use observation::{DEAD, GroupInterest, GroupObservation, Position};
 
-/// Groups asked for their offsets at the same time.
-const ASKED_TOGETHER: usize = 8;
 /// Observes groups. `times` remembers when records were written, between calls.
 pub async fn observe(
     admin: &Admin,
     interests: &[GroupInterest],
     times: &mut RecordTimes,
 ) -> Vec<Result<GroupObservation, ClientError>> {
-    let mut described = match describe(admin, interests).await {
-        Ok(described) => described,
-        Err(error) => return interests.iter().map(|_| Err(error.clone())).collect(),
+    let asked: BTreeSet<String> = interests.iter().map(|interest| interest.group.clone()).collect();
+    let asked: Vec<String> = asked.into_iter().collect();
+    let seen = async {
+        let described = describe(admin, asked.clone()).await?;
+        let offsets: BTreeMap<_, _> = admin.list_offsets_of_groups(asked).await?.into_iter().collect();
+        Ok((described, offsets, expected_partitions(admin, interests).await?))
     };
-    let offsets = offsets(admin, interests).await;
-    let expected = match expected_partitions(admin, interests).await {
-        Ok(expected) => expected,
-        Err(error) => return interests.iter().map(|_| Err(error.clone())).collect(),
+    let (described, offsets, expected) = match seen.await {
+        Ok(seen) => seen,
+        Err(error) => return interests.iter().map(|_| Err(ClientError::clone(&error))).collect(),
     };
     let mut observations: Vec<Result<GroupObservation, ClientError>> = interests
         .iter()
-        .zip(offsets)
-        .map(|(interest, offsets)| {
-            let description = described.remove(&interest.group).unwrap_or(Ok(None))?;
-            Ok(observation(interest, description, offsets?, &expected))
+        .map(|interest| {
+            // Who is asked about twice is answered twice.
+            let description = described.get(&interest.group).cloned().unwrap_or(Ok(None))?;
+            let unasked = || Err(ClientError::Unknown { what: format!("group {}", interest.group) });
+            let offsets = offsets.get(&interest.group).cloned().unwrap_or_else(unasked)?;
+            Ok(observation(interest, description, offsets, &expected))
         })
         .collect();
     fill_ends(admin, &mut observations).await;
@@ -49,9 +50,8 @@ pub async fn observe(
 
 async fn describe(
     admin: &Admin,
-    interests: &[GroupInterest],
+    groups: Vec<String>,
 ) -> Result<BTreeMap<String, Result<Option<GroupDescription>, ClientError>>, ClientError> {
-    let groups = interests.iter().map(|interest| interest.group.clone()).collect();
     let described = admin.describe_groups(groups).await?;
     let absent = |result: Result<GroupDescription, ClientError>| match result {
         Ok(group) if group.state == DEAD => Ok(None),
@@ -60,16 +60,6 @@ async fn describe(
         Err(error) => Err(error),
     };
     Ok(described.into_iter().map(|(group, result)| (group, absent(result))).collect())
-}
-
-async fn offsets(admin: &Admin, interests: &[GroupInterest]) -> Vec<Result<GroupOffsets, ClientError>> {
-    // Owned, so that the future does not borrow what it walks over.
-    let groups: Vec<String> = interests.iter().map(|interest| interest.group.clone()).collect();
-    futures_util::stream::iter(groups)
-        .map(|group| async move { admin.list_group_offsets(&group, None).await })
-        .buffered(ASKED_TOGETHER)
-        .collect()
-        .await
 }
 
 /// Partition counts of topics; `None` for a topic that does not exist.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::StreamExt;
 use millrace_protocol::messages::offset_commit::{
     OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,
 };
@@ -14,8 +15,14 @@ use super::types::{Each, GroupOffsets};
 use super::{Admin, Answers};
 use crate::client::Target;
 use crate::error::ClientError;
-use crate::offset_fetch::{fetched_error, fetched_offsets, offset_fetch_request};
+use crate::offset_fetch::{
+    SEVERAL_GROUPS_SINCE, fetched_error, fetched_offsets, offset_fetch_request, offsets_of_groups,
+    offsets_of_groups_request,
+};
 use crate::topic_partition::{CommittedOffset, TopicPartition, by_topic};
+
+/// Groups asked about one by one at the same time, where a coordinator takes no more in one request.
+const ALONE_AT_A_TIME: usize = 8;
 
 impl Admin {
     /// What a group committed for these partitions, or for all it committed for.
@@ -31,6 +38,28 @@ impl Admin {
         let make = |version: i16| offset_fetch_request(group, partitions.as_deref(), false, version);
         let response = self.ask(target, make, fetched_error).await?;
         fetched_offsets(group, response)
+    }
+
+    /// What each group committed, for all partitions that it committed for: many groups in one request where
+    /// their coordinator takes that (KIP-709).
+    ///
+    /// # Errors
+    /// What reaching coordinators meets stands beside each group, as refusals do.
+    pub async fn list_offsets_of_groups(
+        &self,
+        groups: Vec<String>,
+    ) -> Result<Each<String, GroupOffsets>, ClientError> {
+        let make = |groups: &[String], _| offsets_of_groups_request(groups);
+        let read = |_, response| offsets_of_groups(response);
+        let fetched = self.ask_coordinators(groups, SEVERAL_GROUPS_SINCE, make, read).await?;
+        let one_by_one = futures_util::stream::iter(fetched).map(|(group, result)| async move {
+            let result = match result {
+                Err(ClientError::Unsupported { .. }) => self.list_group_offsets(&group, None).await,
+                result => result,
+            };
+            (group, result)
+        });
+        Ok(one_by_one.buffered(ALONE_AT_A_TIME).collect().await)
     }
 
     /// Commits offsets for a group that has no members.

@@ -74,7 +74,7 @@ impl Admin {
             include_authorized_operations: false,
         };
         let cluster_of = self.client.clone();
-        self.ask_coordinators(groups, make, |broker, response| {
+        self.ask_coordinators(groups, 0, make, |broker, response| {
             let coordinator = cluster_of.cluster().brokers.get(&broker).cloned();
             let coordinator =
                 coordinator.unwrap_or(BrokerNode { id: broker, host: String::new(), port: 0, rack: None });
@@ -90,7 +90,7 @@ impl Admin {
     /// What reaching coordinators meets stands beside each group, as refusals do.
     pub async fn delete_groups(&self, groups: Vec<String>) -> Result<Each<String, ()>, ClientError> {
         let make = |groups: &[String], _| DeleteGroupsRequest { groups_names: groups.to_vec() };
-        self.ask_coordinators(groups, make, |_, response| {
+        self.ask_coordinators(groups, 0, make, |_, response| {
             let results = response.results.into_iter().map(|result| {
                 let code = result.error_code;
                 let outcome = ClientError::check(ApiKey::DeleteGroups, code, result.group_id.clone());

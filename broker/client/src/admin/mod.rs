@@ -21,6 +21,9 @@ use crate::error::ClientError;
 use crate::topic_partition::TopicPartition;
 use types::Each;
 
+/// Groups that one request is about.
+const GROUPS_TOGETHER: usize = 200;
+
 /// See the module. Clones share the client.
 #[derive(Debug, Clone)]
 pub struct Admin {
@@ -137,10 +140,12 @@ impl Admin {
         (routes, lost)
     }
 
-    /// Asks the coordinators of `groups`, each about its own, and again where coordination moved.
+    /// Asks the coordinators of `groups`, each about its own, and again where coordination moved. The answer about
+    /// a group whose coordinator does not speak `version_min` is [`ClientError::Unsupported`].
     async fn ask_coordinators<R, T>(
         &self,
         groups: Vec<String>,
+        version_min: i16,
         make: impl Fn(&[String], i16) -> R,
         read: impl Fn(i32, R::Response) -> Each<String, T>,
     ) -> Result<Each<String, T>, ClientError>
@@ -152,22 +157,26 @@ impl Admin {
         let mut retry = self.client.retry(R::API_KEY.name());
         loop {
             let mut routes = BTreeMap::<i32, Vec<String>>::new();
-            for group in &open {
-                match self.client.coordinator(group).await {
+            let names: Vec<&str> = open.iter().map(String::as_str).collect();
+            for (group, coordinator) in open.iter().zip(self.client.coordinators(&names).await) {
+                match coordinator {
                     Ok(node) => routes.entry(node).or_default().push(group.clone()),
                     Err(error) => answers.put(group.clone(), Err(error)),
                 }
             }
             for (broker, asked) in routes {
-                let call = self.client.call(Target::Broker(broker));
-                let asking = self.client.call_once(&call, |version| make(&asked, version));
-                match retry.attempt(asking).await.flatten() {
-                    Ok(response) => {
-                        for (group, result) in read(broker, response) {
-                            answers.put(group, result);
+                let mut call = self.client.call(Target::Broker(broker));
+                call.exchange.version_min = version_min;
+                for asked in asked.chunks(GROUPS_TOGETHER) {
+                    let asking = self.client.call_once(&call, |version| make(asked, version));
+                    match retry.attempt(asking).await.flatten() {
+                        Ok(response) => {
+                            for (group, result) in read(broker, response) {
+                                answers.put(group, result);
+                            }
                         }
+                        Err(error) => answers.put_all(asked, &error),
                     }
-                    Err(error) => answers.put_all(&asked, &error),
                 }
             }
             let Some((again, error)) = answers.misplaced() else { return Ok(answers.finish(groups)) };
