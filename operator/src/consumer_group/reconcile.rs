@@ -9,18 +9,19 @@ use kube::Resource;
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::Action;
 use millrace_client::ClientError;
-use millrace_crds::{Condition, ConsumerGroup, ConsumerGroupStatus, DeletionPolicy, OffsetResetStatus};
+use millrace_crds::{ConsumerGroup, ConsumerGroupStatus, DeletionPolicy, OffsetResetStatus};
 
 use super::act::{aim, make_move};
 use super::autoscale::Recommendations;
 use super::history;
+use super::news::{News, news};
 use super::reset::{Move, decide};
 use super::scale::{present, scale};
-use super::status::{INTERRUPTED, Ingredients, observed, with_verdicts};
+use super::status::{Ingredients, observed, with_verdicts};
 use super::validate::{ValidatedGroup, group_id, validate};
 use crate::api::error::ReconcileError;
 use crate::api::finalizer;
-use crate::conditions::{LAGGING, OFFSETS_RESET, PAUSED, READY, Verdict, find, is_news, is_true};
+use crate::conditions::{PAUSED, READY, Verdict, find, is_news, is_true};
 use crate::context::Context;
 use crate::directory::Want;
 use crate::kafka::connect::explained;
@@ -122,7 +123,8 @@ impl<'a> Pass<'a> {
         let mut problem = None;
         let mut decided = self.decided(group, &seen);
         let mut moved = None;
-        if let Some(Move::Make(_)) = decided {
+        let open = group.reset.as_ref().is_some_and(|reset| !history::knows(&self.before, &reset.id));
+        if open && matches!(decided, Some(Move::Make(_) | Move::Interrupted)) {
             // What was polled a moment ago may be out of date: members may have joined.
             seen = link.group(group.interest(), true).await?;
             decided = self.decided(group, &seen);
@@ -308,36 +310,14 @@ impl<'a> Pass<'a> {
 
     /// Events for what happened.
     async fn tell(&self, status: &ConsumerGroupStatus) {
-        let (was, is) = (is_true(&self.before.conditions, LAGGING), is_true(&status.conditions, LAGGING));
         let about = self.reference();
         let reporter = &self.context.reporter;
-        let lag = status.lag_records.unwrap_or(0);
-        if is && !was {
-            let worst = status.worst_partition.as_ref().map_or_else(String::new, |worst| {
-                format!(", {} of them in {}-{}", worst.lag_records, worst.topic, worst.partition)
-            });
-            reporter
-                .warning(&about, "Lagging", "Observe", format!("the group is {lag} records behind{worst}"))
-                .await;
-        } else if was && !is {
-            reporter
-                .normal(&about, "CaughtUp", "Observe", format!("the group is {lag} records behind"))
-                .await;
-        }
-        let interrupted = |conditions: &[Condition]| {
-            find(conditions, OFFSETS_RESET).filter(|one| one.reason == INTERRUPTED).cloned()
-        };
-        if let Some(reset) = interrupted(&status.conditions)
-            && interrupted(&self.before.conditions).is_none()
-        {
-            reporter.warning(&about, INTERRUPTED, "Reset", reset.message).await;
-        }
-        let ready = find(&status.conditions, READY);
-        let known = find(&self.before.conditions, READY).map(|ready| ready.reason.as_str());
-        if let Some(ready) =
-            ready.filter(|ready| !is_ready(ready.status) && known != Some(ready.reason.as_str()))
-        {
-            reporter.warning(&about, &ready.reason, "Reconcile", ready.message.clone()).await;
+        for News { warning, reason, action, note } in news(&self.before, status) {
+            if warning {
+                reporter.warning(&about, &reason, action, note).await;
+            } else {
+                reporter.normal(&about, &reason, action, note).await;
+            }
         }
     }
 
@@ -355,10 +335,6 @@ impl<'a> Pass<'a> {
     fn generation(&self) -> Option<i64> {
         self.group.meta().generation
     }
-}
-
-fn is_ready(status: millrace_crds::ConditionStatus) -> bool {
-    status == millrace_crds::ConditionStatus::True
 }
 
 /// What does not get better by itself.

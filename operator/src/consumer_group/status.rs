@@ -44,9 +44,9 @@ pub struct Ingredients<'a> {
 pub fn observed(before: &ConsumerGroupStatus, from: &Ingredients<'_>, now: Timestamp) -> ConsumerGroupStatus {
     let seen = from.seen;
     let lag_seconds = seen.lag_ms(now.as_millisecond()).map(|ms| ms / 1000);
-    // What is known in part is not shown: it would read like a group that catches up.
+    // What is known in part is shown only where it is more: less would read like a group that catches up.
     let lag_records = match seen.lag_records() {
-        None if !seen.is_whole() => before.lag_records,
+        None if !seen.is_whole() => before.lag_records.max(seen.lag_at_least().filter(|lag| *lag > 0)),
         lag => steady(before.lag_records, lag, from.at_rest),
     };
     let offset_reset = from.moved.clone().or_else(|| before.offset_reset.clone());
@@ -84,8 +84,8 @@ fn worst_partition(
         partition: partition.partition,
         lag_records: lag,
     });
-    let still = lag_records == before.lag_records && before.worst_partition.is_some() && worst.is_some();
-    if still || !seen.is_whole() { before.worst_partition.clone() } else { worst }
+    let same = lag_records == before.lag_records && before.worst_partition.is_some();
+    if same && (worst.is_some() || !seen.is_whole()) { before.worst_partition.clone() } else { worst }
 }
 
 /// The status as it was, with what the verdicts say: nothing was seen of the group.

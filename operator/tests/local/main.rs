@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod check;
-mod restarting;
 mod linked;
+mod restarting;
 mod scenarios;
 mod watching;
 mod workplace;

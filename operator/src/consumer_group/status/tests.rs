@@ -110,6 +110,7 @@ fn a_group_has_not_caught_up_while_a_partition_is_unknown() {
     assert_eq!((still.lag_records, &still.worst_partition), (Some(500), &late.worst_partition));
     let surely = status(&group, &with_unknown(101), &unsure);
     assert_eq!(reasons(&surely)[1], ("Lagging", "RecordsBehind"), "the known part alone is too much");
+    assert_eq!(surely.lag_records, Some(101));
 }
 
 #[test]
