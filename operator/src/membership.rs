@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, Client};
 use millrace_crds::BrokerCluster;
 
@@ -87,6 +88,19 @@ pub async fn stays(client: &Client, context: &Context, key: &ObjectKey) -> Resul
     let api: Api<BrokerCluster> = Api::namespaced(client.clone(), &key.namespace);
     match api.get_metadata_opt(&key.name).await {
         Ok(found) => Ok(found.is_some_and(|cluster| cluster.metadata.deletion_timestamp.is_none())),
+        Err(error) if is_forbidden(&error) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether a namespace is being deleted: what is in it must not wait for brokers.
+///
+/// # Errors
+/// What the API says, but that it may not be asked: then it is not known to go.
+pub async fn is_namespace_going(client: &Client, name: &str) -> Result<bool, ReconcileError> {
+    let api: Api<Namespace> = Api::all(client.clone());
+    match api.get_metadata_opt(name).await {
+        Ok(found) => Ok(found.is_none_or(|namespace| namespace.metadata.deletion_timestamp.is_some())),
         Err(error) if is_forbidden(&error) => Ok(false),
         Err(error) => Err(error.into()),
     }

@@ -290,7 +290,10 @@ impl<'a> Pass<'a> {
                 Health::Unreachable(reason) => Err(reason),
             };
             if let Err(reason) = deleted {
-                return self.blocked(reason).await;
+                if !membership::is_namespace_going(&context.client, &self.key.namespace).await? {
+                    return self.blocked(reason).await;
+                }
+                tracing::info!(group = %self.key, reason, "the namespace goes, the group is left alone");
             }
             link.forget_group(&self.want.name);
         }

@@ -214,6 +214,10 @@ impl<'a> Pass<'a> {
                 self.context.reporter.normal(&about, "Deleted", "Delete", note).await;
                 Ok(())
             }
+            Err(reason) if self.is_namespace_going().await? => {
+                tracing::info!(topic = %self.key, reason, "the namespace goes, the topic is left alone");
+                Ok(())
+            }
             Err(reason) => {
                 let message = format!(
                     "the topic cannot be deleted: {reason}; to let the resource go without its topic, set \
@@ -225,6 +229,10 @@ impl<'a> Pass<'a> {
                 Err(ReconcileError::Waiting(message))
             }
         }
+    }
+
+    async fn is_namespace_going(&self) -> Result<bool, ReconcileError> {
+        membership::is_namespace_going(&self.context.client, &self.key.namespace).await
     }
 
     /// Events for what happened.

@@ -79,7 +79,7 @@ def namespace(shell, request):
     name = f"t{next(_numbers)}-{re.sub('[^a-z0-9]+', '-', request.node.name.lower())[5:40].strip('-')}"
     shell.run(f"kubectl create namespace {name}")
     yield Namespace(shell, name)
-    shell.run(f"kubectl delete namespace {name} --timeout=60s", deadline_s=90)
+    shell.run(f"kubectl delete namespace {name} --ignore-not-found --timeout=60s", deadline_s=90)
 
 
 @pytest.fixture(scope="session")

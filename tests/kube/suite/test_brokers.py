@@ -293,6 +293,29 @@ def test_a_namespace_goes_in_one_go_with_all_that_is_in_it(operator, shell):
     shell.run("kubectl delete namespace everything --timeout=45s", deadline_s=60)
 
 
+def test_a_namespace_goes_though_brokers_elsewhere_do_not_answer(shop, shell, namespace):
+    """A topic that cannot be deleted keeps its resource, but not its namespace."""
+    shop.kubectl(f"patch brokercluster main --type merge -p '{{\"spec\":{{\"allowedNamespaces\":[\"{namespace.name}\"]}}}}'")
+    guests = Shop(shell, namespace.name)
+    elsewhere = lambda manifest: manifest.replace('{"name": "main"}', '{"name": "main", "namespace": "brokers"}')
+    guests.apply(elsewhere(topic("guest", partitions=1)))
+    guests.apply(elsewhere(group("guests", deletionPolicy="Delete")))
+    guests.wait_ready("topic/guest", "consumergroup/guests")
+    shop.kubectl("annotate brokercluster main millrace.dev/pause=true")
+    shop.wait_condition("brokercluster main", "Paused", "True", "Annotated")
+    shop.kubectl("scale statefulset main-broker --replicas 0")
+    guests.wait_condition("topic guest", "Ready", "False", "ClusterNotReady", 90)
+    guests.kubectl("delete topic guest --wait=false")
+    blocked = guests.wait_condition("topic guest", "Ready", "False", "DeletionBlocked")
+    assert "spec.deletionPolicy to Retain" in blocked["message"], blocked
+    shell.run(f"kubectl delete namespace {namespace.name} --timeout=45s", deadline_s=60)
+    shop.kubectl("scale statefulset main-broker --replicas 1")
+    shop.kubectl("annotate brokercluster main millrace.dev/pause-")
+    shop.wait_ready("pod/main-broker-0", "brokercluster/main", deadline_s=90)
+    assert "guest" in shop.topics(), "nobody could delete it"
+    shop.tool("kafka-topics --delete --topic guest")
+
+
 def test_an_operator_that_dies_again_and_again_gets_there(operator, shop, shell):
     """Whatever was half done when it was killed is done by the next one."""
     names = [f"many-{number}" for number in range(60)]
