@@ -131,6 +131,26 @@ def test_every_goal_of_a_reset_once_for_each_id(shop):
     assert lag_of(shop, "mover") == 10
 
 
+def test_a_move_is_made_once_whenever_the_operator_dies(shop, operator):
+    """Ten groups move while operators are killed; then members read on, and nothing takes them back."""
+    shop.apply(topic("torn", partitions=2))
+    shop.wait_ready("topic/torn")
+    log_lines(shop, "torn", 0, 10)
+    names = [f"torn-{number}" for number in range(10)]
+    back = {"id": "back", "to": {"position": "Earliest"}}
+    for at, name in enumerate(names):
+        shop.apply(group(name, topics=["torn"], offsetReset=back))
+        if at % 3 == 0:
+            operator.kubectl("delete pod --selector app.kubernetes.io/component=operator --force --grace-period=0")
+    for name in names:
+        shop.wait_condition(f"consumergroup {name}", "OffsetsReset", "True", "Done", 90)
+        assert lag_of(shop, name) == 10
+    shop.tool("kafka-console-consumer --topic torn --group torn-0 --max-messages 10")
+    operator.kubectl("delete pod --selector app.kubernetes.io/component=operator --force --grace-period=0")
+    shop.wait_for("consumergroup torn-0", "has read all", lambda one: one["status"].get("lagRecords") == 0, 90)
+    assert lag_of(shop, "torn-0") == 0
+
+
 def test_lag_in_seconds_has_a_limit_of_its_own(shop):
     shop.apply(topic("slow", partitions=1))
     shop.wait_ready("topic/slow")

@@ -7,10 +7,14 @@ import time
 import pytest
 
 from ground.operators import leader
-from ground.shop import open_shop, topic
+from ground.shop import group, open_shop, topic
 from harness.waiting import until
 
 TOPICS = 1000
+GROUPS = 1000
+# Groups are looked at so often, and their requests are counted for so long.
+ROUND_S = 5
+LOOK_S = 20
 TOPICS_READY_WITHIN_S = 20
 # Brokers are asked more often than that.
 RESTS_AFTER_S = 15
@@ -33,6 +37,11 @@ def metrics(operator):
 
 def value(text, name):
     return float(re.search(rf"^{name} (\S+)$", text, re.M)[1])
+
+
+def broker_metrics(shop):
+    """What the shop's broker tells Prometheus."""
+    return shop.shell.run(f"kubectl get --raw /api/v1/namespaces/{shop.name}/pods/main-broker-0:9644/proxy/metrics")
 
 
 def manifests(first, count):
@@ -88,6 +97,31 @@ def test_a_thousand_topics_go(shop):
     shop.kubectl("delete topics --all --wait=false", deadline_s=150)
     until("all topics are gone", lambda: not shop.kubectl("get topics -o name").split(), 60, interval_s=0.5)
     assert shop.topics() == set()
+
+
+def test_a_thousand_groups(shop, operator):
+    """Each is moved once. Afterwards looking at all of them costs the brokers some requests a round, not a thousand."""
+    shop.apply(topic("read", partitions=1))
+    shop.wait_ready("topic/read")
+    shop.produce("read", *range(5))
+    earliest = {"id": "start", "to": {"position": "Earliest"}}
+    manifests = "\n".join(group(f"g-{number:04}", topics=["read"], offsetReset=earliest) for number in range(GROUPS))
+    shop.kubectl("create -f -", stdin=manifests, deadline_s=240)
+    path = '{range .items[*]}{.status.offsetReset.id}={.status.lagRecords}{"\\n"}{end}'
+    behind = lambda: shop.kubectl(f"get consumergroups -o jsonpath='{path}'").split().count("start=5")
+    until(lambda: f"all groups were moved, {behind()} are", lambda: behind() == GROUPS, 120, interval_s=0.5)
+    assert len(shop.tool("kafka-consumer-groups --list").split()) == GROUPS
+
+    asked = lambda: value(broker_metrics(shop), r'millrace_request_duration_seconds_count\{api="OffsetFetch"\}')
+    began, before = time.monotonic(), asked()
+    time.sleep(LOOK_S)
+    requests, rounds = asked() - before, (time.monotonic() - began) / ROUND_S + 1
+    print(f"{requests:.0f} requests for the offsets of {GROUPS} groups in {LOOK_S} s")
+    assert 0 < requests <= rounds * GROUPS / 200
+    assert value(metrics(operator), "process_resident_memory_bytes") < RESIDENT_BYTES_MAX
+    shop.kubectl("delete consumergroups --all --wait=false", deadline_s=150)
+    until("all are gone", lambda: not shop.kubectl("get consumergroups -o name").split(), 60, interval_s=0.5)
+    shop.kubectl("delete topic read --timeout=30s")
 
 
 def test_a_broken_object_stops_nobody(shop, shell):

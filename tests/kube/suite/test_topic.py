@@ -1,8 +1,11 @@
 """A Topic's life, from its manifest to Kafka and back."""
 
+import json
+import time
+
 import pytest
 
-from ground.shop import open_shop, resource, topic
+from ground.shop import group, open_shop, resource, topic
 from harness.waiting import until
 
 
@@ -155,3 +158,21 @@ def test_partitions_are_added_for_a_load_that_lasts(shop, python):
     assert grown["status"]["partitions"] <= 4
     notes = [note for reason, note in shop.events("busy") if reason == "Autoscaled"]
     assert notes and "2000 bytes a second" in notes[0], shop.events("busy")
+
+
+def test_partitions_are_added_once_for_a_backlog(shop, python):
+    """Of a group with members; records that are there stay in their partition, so that no more would help."""
+    scaling = {"maxPartitions": 8, "lagPerPartition": 100, "stabilizationSeconds": 10}
+    shop.apply(topic("behind", partitions=1, autoscaling=scaling))
+    shop.wait_ready("topic/behind")
+    shop.produce("behind", *(json.dumps({"level": "INFO", "message": "m", "number": number}) for number in range(250)))
+    shop.tool("kafka-console-consumer --topic behind --group sleepers --from-beginning --max-messages 1")
+    shop.apply(group("sleepers", topics=["behind"]))
+    shop.wait_for("consumergroup sleepers", "is behind", lambda one: one.get("status", {}).get("lagRecords") == 249)
+    # Nobody is there to read, which partitions do not help against. A member that hardly gets on is another matter.
+    python("parse", shop.bootstrap, "--topic", "behind", "--group", "sleepers", "--delay", "5")
+    shop.wait_for("topic behind", "has a partition for each 100 records", lambda one: one["status"]["partitions"] == 3, 90)
+    notes = lambda: [note for reason, note in shop.events("behind") if reason == "Autoscaled"]
+    until(notes, lambda: "group sleepers is" in " ".join(notes()) and "more than 100 records" in " ".join(notes()))
+    time.sleep(25)
+    assert shop.partitions("behind") == 3, "the same backlog does not count again"
