@@ -77,7 +77,9 @@ def granted(rules):
 
 def test_its_rights_are_what_it_needs(shop, audit, operator):
     assert audit.refused(operator.mark, OPERATOR) == []
-    roles = ["clusterrole millrace-operator", "clusterrole millrace-operator-definitions", "role millrace-operator-lease"]
+    roles = [
+        "clusterrole millrace-operator:millrace", "clusterrole millrace-operator-definitions:millrace", "role millrace-operator-lease",
+    ]  # fmt: skip
     rules = [rule for role in roles for rule in json.loads(shop.shell.run(f"kubectl -n millrace get {role} -o json"))["rules"]]
     used = set()
     for request in audit.requests(operator.mark, OPERATOR):

