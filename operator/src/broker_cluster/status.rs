@@ -9,7 +9,7 @@ use super::names::{bootstrap, pod};
 use super::observe::BrokerPod;
 use super::plan::roll::Step;
 use crate::api::error::ReconcileError;
-use crate::conditions::{PROGRESSING, RACK_KNOWN, READY, STORAGE_RESIZED, Verdict, merged};
+use crate::conditions::{PROGRESSING, RACK_KNOWN, READY, STORAGE_RESIZED, Verdict, merged, updated};
 use crate::kafka::cluster::ClusterObservation;
 use crate::kafka::connect::explained;
 use crate::kafka::link::Health;
@@ -77,7 +77,7 @@ pub fn with_verdicts(
 ) -> BrokerClusterStatus {
     BrokerClusterStatus {
         observed_generation: generation,
-        conditions: merged(&before.conditions, verdicts, generation, now),
+        conditions: updated(&before.conditions, verdicts, generation, now),
         ..before.clone()
     }
 }

@@ -187,6 +187,12 @@ fn what_kubernetes_refuses_is_said_and_what_passes_is_not() {
     assert!(refused(500, "failed calling webhook").is_some());
     assert!(refused(409, "the object has been modified").is_none());
     assert!(refused(429, "too many requests").is_none());
+    let volumes = Verdict::no(STORAGE_RESIZED, "Growing", "growing: data-0");
+    let before =
+        with_verdicts(&BrokerClusterStatus::default(), vec![volumes], Some(1), Timestamp::UNIX_EPOCH);
+    let after = with_verdicts(&before, vec![quota], Some(2), Timestamp::now());
+    let aspects: Vec<&str> = after.conditions.iter().map(|one| one.type_.as_str()).collect();
+    assert_eq!(aspects, [READY, STORAGE_RESIZED], "what was not looked at stays as it was");
 }
 
 #[test]
