@@ -327,3 +327,23 @@ def test_an_operator_that_dies_again_and_again_gets_there(operator, shop, shell)
     operator.kubectl("delete pod --selector app.kubernetes.io/component=operator --force --grace-period=0 --wait=false")
     shop.kubectl(f"delete topic {' '.join(names)} --timeout=60s", deadline_s=90)
     assert shop.topics().isdisjoint(names)
+
+
+def test_an_operator_that_dies_in_the_middle_of_a_roll_ends_it(operator, shop):
+    """One restart, whoever asked for it."""
+    shop.wait_ready("brokercluster/main", deadline_s=90)
+    broker = pod_uid(shop)
+    shop.kubectl("patch brokercluster main --type merge -p '{\"spec\":{\"config\":{\"num.partitions\":7}}}'")
+    operator.kubectl("delete pod --selector app.kubernetes.io/component=operator --force --grace-period=0 --wait=false")
+    until("the broker is restarted", lambda: pod_is_another(shop, broker), 60)
+    restarted = pod_uid(shop)
+    operator.kubectl("delete pod --selector app.kubernetes.io/component=operator --force --grace-period=0 --wait=false")
+    shop.wait_for(
+        "brokercluster main", "is done", lambda one: any(
+            (seen["type"], seen["status"], seen.get("observedGeneration")) == ("Ready", "True", one["metadata"]["generation"])
+            for seen in one["status"]["conditions"]
+        ), 120,
+    )  # fmt: skip
+    assert pod_uid(shop) == restarted, "it was restarted twice"
+    shop.tool("kafka-topics --create --topic of-seven")
+    assert shop.partitions("of-seven") == 7

@@ -8,7 +8,7 @@ from .ports import free_port
 from .process import Process
 from .waiting import until
 
-_PATH = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class MariaDb:
@@ -31,17 +31,20 @@ class MariaDb:
 
     def start(self):
         data = self.directory / "data"
-        self.directory.mkdir(parents=True, exist_ok=True)
+        # A server that starts removes the temporary tables that it finds, those of another one as well.
+        temporary = self.directory / "tmp"
+        temporary.mkdir(parents=True, exist_ok=True)
+        environment = {"PATH": _PATH, "TMPDIR": str(temporary)}
         # The server refuses to run as root unless it is told to; this one is reachable from the machine only.
         user = getpass.getuser()
         install = ["mariadb-install-db", "--no-defaults", f"--datadir={data}", f"--user={user}", "--skip-test-db"]
         install += ["--auth-root-authentication-method=normal", "--skip-name-resolve"]
         with open(self.directory / "install.log", "wb") as log:
-            subprocess.run(install, check=True, timeout=120, stdout=log, stderr=log, env=_PATH)
+            subprocess.run(install, check=True, timeout=120, stdout=log, stderr=log, env=environment)
         argv = ["mariadbd", "--no-defaults", f"--datadir={data}", f"--user={user}", f"--socket={self.socket}"]
         argv += [f"--port={self.port}", f"--bind-address={self.address}", f"--pid-file={self.directory / 'pid'}"]
         argv += ["--skip-name-resolve", "--innodb-buffer-pool-size=32M", "--innodb-log-file-size=16M"]
-        self.process = Process(self.place(*argv), self.directory / "mariadb.log", env=_PATH)
+        self.process = Process(self.place(*argv), self.directory / "mariadb.log", env=environment)
         until(lambda: f"MariaDB serves\n{self.process.log_tail()}", self._answers, 60)
         self.query(f"CREATE USER {self.USER}@'{self.clients}' IDENTIFIED BY '{self.PASSWORD}'")
         return self
