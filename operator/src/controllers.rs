@@ -4,6 +4,7 @@
 use std::fmt::Debug;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
@@ -30,6 +31,9 @@ use crate::{broker_cluster, consumer_group, topic};
 
 /// Topics and groups at a time: they are cheap, and share their requests.
 const SUBJECTS_AT_A_TIME: u16 = 32;
+/// The longest wait for what must happen first and nobody tells about: brokers that answer again, a namespace
+/// that goes.
+const WAITING_MAX: Duration = Duration::from_secs(15);
 /// Clusters at a time.
 const CLUSTERS_AT_A_TIME: u16 = 8;
 
@@ -248,7 +252,11 @@ where
     };
     let on_error = move |object: Arc<Guarded<K>>, error: &ReconcileError, context: Arc<Context>| {
         let key = ObjectKey::of(&*object);
-        let wait = context.attempts.failed(kind, key.clone());
+        let mut wait = context.attempts.failed(kind, key.clone());
+        if matches!(error, ReconcileError::Waiting(_)) {
+            // What goes may keep its namespace from going, which nobody tells.
+            wait = wait.min(WAITING_MAX);
+        }
         tracing::warn!(kind, object = %key, %error, wait_seconds = wait.as_secs_f32(), "reconcile failed");
         Action::requeue(wait)
     };
@@ -283,7 +291,7 @@ mod tests {
                     bell.pull(key("elsewhere", &name));
                     bell.pull(key(namespace, &name));
                     let mut heard = Box::pin(pick(route).stream());
-                    let heard = tokio::time::timeout(std::time::Duration::from_secs(10), heard.next()).await;
+                    let heard = tokio::time::timeout(Duration::from_secs(10), heard.next()).await;
                     assert_eq!(heard.unwrap(), Some(key(namespace, &name)));
                 }
             }
