@@ -14,16 +14,18 @@ use tokio_util::sync::CancellationToken;
 
 use super::batch::Batch;
 use super::cluster::ClusterObservation;
+use super::connect::explained;
 use super::groups::{self, GroupInterest, GroupObservation};
-use super::rates::Rate;
 use super::record_times::RecordTimes;
 use super::throughput::Scraper;
-use super::topics::{self, Seen, TopicObservation};
+use super::topics::{self, Seen};
 
 mod group;
 mod poll;
+mod topic;
 
 use group::WatchedGroup;
+use topic::WatchedTopic;
 
 /// Topics asked about or created in one request.
 const TOPICS_TOGETHER: usize = 200;
@@ -84,15 +86,6 @@ pub struct GroupLag {
     pub group: String,
     /// Records behind, over all partitions of the topic.
     pub records: i64,
-}
-
-#[derive(Debug, Default)]
-struct WatchedTopic {
-    seen: Option<Arc<TopicObservation>>,
-    figures: TopicFigures,
-    records: Rate,
-    bytes_in: Rate,
-    bytes_out: Rate,
 }
 
 #[derive(Debug)]
@@ -181,6 +174,21 @@ impl Link {
         }
     }
 
+    /// Does `work`, which talks to the brokers, where they answer; says why it was not done.
+    ///
+    /// # Errors
+    /// Why not, in words.
+    pub async fn if_reachable<T>(
+        &self,
+        work: impl Future<Output = Result<T, ClientError>>,
+    ) -> Result<T, String> {
+        match self.health() {
+            Health::Reachable => self.while_open(work).await.map_err(|error| explained(&error)),
+            Health::Unknown => Err("the brokers have not answered yet".to_owned()),
+            Health::Unreachable(reason) => Err(reason),
+        }
+    }
+
     /// Polls at once instead of when it is time.
     pub fn hurry(&self) {
         self.hurry.notify_one();
@@ -258,10 +266,12 @@ impl Link {
         Some(GroupLag { group: group.clone(), records })
     }
 
-    /// The figures of every watched topic.
+    /// The figures of every watched topic that the brokers still describe.
     #[must_use]
     pub fn all_figures(&self) -> Vec<(String, TopicFigures)> {
-        self.state.lock().topics.iter().map(|(name, topic)| (name.clone(), topic.figures)).collect()
+        let state = self.state.lock();
+        let topics = state.topics.iter().filter(|(_, topic)| !topic.is_lost());
+        topics.map(|(name, topic)| (name.clone(), topic.figures)).collect()
     }
 
     /// Every watched group, as last seen. Those that could not be seen for a while are left out, and all when

@@ -14,10 +14,10 @@ use super::super::connect::explained;
 use super::super::groups::Offsets;
 use super::super::settings::Settings;
 use super::super::throughput::Scraper;
+use super::super::topics::TopicObservation;
 use super::super::{cluster, topics};
 use super::{
-    Bell, EndOffsets, GroupInterest, Health, PATIENCE, RecordTimes, State, Subject, TopicFigures,
-    TopicObservation, groups,
+    Bell, EndOffsets, GroupInterest, Health, PATIENCE, RecordTimes, State, Subject, TopicFigures, groups,
 };
 
 /// Between two looks at a cluster that answers.
@@ -117,7 +117,9 @@ impl Poller {
         let views = match topics::partitions(&self.admin, names.clone()).await {
             Ok(views) => views,
             Err(error) => {
-                tracing::debug!(%error, "topics cannot be described");
+                for name in names {
+                    self.topic_missed(&name, &error);
+                }
                 return;
             }
         };
@@ -128,7 +130,13 @@ impl Poller {
         };
         let mut partitions = BTreeSet::new();
         for (name, view) in views {
-            let Ok(view) = view else { continue };
+            let view = match view {
+                Ok(view) => view,
+                Err(error) => {
+                    self.topic_missed(&name, &error);
+                    continue;
+                }
+            };
             if let Some(view) = &view {
                 partitions.extend(
                     view.partitions
@@ -151,18 +159,22 @@ impl Poller {
         let changed = {
             let mut state = self.state.lock();
             let Some(watched) = state.topics.get_mut(name) else { return };
-            let before = watched.seen.as_deref();
             let after: Option<TopicObservation> = view.map(|view| {
-                let kept = before.map(|before| before.settings.clone());
+                let kept = watched.seen.as_deref().map(|before| before.settings.clone());
                 topics::observation(view, settings.or(kept).unwrap_or_default())
             });
-            let changed = before != after.as_ref();
-            if changed {
-                watched.seen = after.map(Arc::new);
-            }
-            changed
+            watched.see(after)
         };
         if changed {
+            (self.bell)(Subject::Topic(name.to_owned()));
+        }
+    }
+
+    /// Rings once the brokers have not been able to describe a topic for a while.
+    fn topic_missed(&self, name: &str, error: &ClientError) {
+        tracing::debug!(%error, topic = name, "a topic cannot be described");
+        let lost = self.state.lock().topics.get_mut(name).is_some_and(|watched| watched.miss(Instant::now()));
+        if lost {
             (self.bell)(Subject::Topic(name.to_owned()));
         }
     }
