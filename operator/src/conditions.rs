@@ -2,7 +2,7 @@
 //! Pure; the time is handed in.
 
 use k8s_openapi::jiff::Timestamp;
-use millrace_crds::{Condition, ConditionStatus};
+use millrace_crds::{BrokerClusterStatus, Condition, ConditionStatus, ConsumerGroupStatus, TopicStatus};
 
 /// The resource is as its spec says.
 pub const READY: &str = "Ready";
@@ -58,6 +58,42 @@ impl Verdict {
     pub fn unknown(aspect: &'static str, reason: &'static str, message: impl Into<String>) -> Self {
         Self { aspect, status: ConditionStatus::Unknown, reason, message: message.into() }
     }
+}
+
+/// A status with conditions.
+pub trait ConditionedStatus: Clone + Default {
+    /// The conditions.
+    fn conditions(&self) -> &[Condition];
+    /// The same with these conditions, of that generation.
+    #[must_use]
+    fn with_conditions(&self, conditions: Vec<Condition>, generation: Option<i64>) -> Self;
+}
+
+macro_rules! conditioned {
+    ($($status:ident)*) => {$(
+        impl ConditionedStatus for $status {
+            fn conditions(&self) -> &[Condition] {
+                &self.conditions
+            }
+
+            fn with_conditions(&self, conditions: Vec<Condition>, generation: Option<i64>) -> Self {
+                Self { observed_generation: generation, conditions, ..self.clone() }
+            }
+        }
+    )*};
+}
+
+conditioned!(BrokerClusterStatus TopicStatus ConsumerGroupStatus);
+
+/// The status as it was, with what the verdicts say: nothing was looked at.
+#[must_use]
+pub fn with_verdicts<S: ConditionedStatus>(
+    before: &S,
+    verdicts: Vec<Verdict>,
+    generation: Option<i64>,
+    now: Timestamp,
+) -> S {
+    before.with_conditions(updated(before.conditions(), verdicts, generation, now), generation)
 }
 
 /// The conditions of a status after `verdicts`. Aspects without a verdict are gone.

@@ -1,7 +1,6 @@
 //! The controllers of all kinds, for all namespaces that are watched: what makes them look, and what
 //! becomes of a failure.
 
-use std::fmt::Debug;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,15 +15,16 @@ use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::runtime::Controller;
 use kube::runtime::controller::{Action, Config};
 use kube::runtime::reflector::{Lookup, ObjectRef, Store};
+use kube::runtime::watcher::Event;
 use kube::{Api, Client, Resource, ResourceExt};
-use millrace_crds::{BrokerCluster, ConsumerGroup, Topic};
-use serde::de::DeserializeOwned;
+use millrace_crds::BrokerCluster;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::error::ReconcileError;
 use crate::api::watches::{Guarded, children, cluster_of, resources, whole_children};
 use crate::context::{Bells, Context};
 use crate::names::ObjectKey;
+use crate::pass::Managed;
 use crate::triggers::Triggers;
 use crate::watched::{self, Known};
 use crate::{broker_cluster, consumer_group, topic};
@@ -102,8 +102,10 @@ pub async fn run(
         () = stop.cancelled() => return drain(&mut running).await,
     }
     for (scope, route) in scopes.iter().zip(routes) {
-        running.push(topics(Arc::clone(&context), scope, route.topics, &stop));
-        running.push(groups(Arc::clone(&context), scope, route.groups, &stop));
+        let context = || Arc::clone(&context);
+        let (topics, groups) = (topic::reconcile::reconcile, consumer_group::reconcile::reconcile);
+        running.push(subjects(context(), scope, route.topics, &stop, watched::topic, topics));
+        running.push(subjects(context(), scope, route.groups, &stop, watched::group, groups));
     }
     ready();
     drain(&mut running).await;
@@ -168,41 +170,31 @@ fn clusters(
         .watches_stream(children::<NetworkPolicy>(scope.api(&client)), owner)
         .reconcile_on(references(bell))
         .graceful_shutdown_on(stop.clone().cancelled_owned());
-    let running =
-        start(controller, context, broker_cluster::reconcile::KIND, broker_cluster::reconcile::reconcile);
-    (running, store)
+    (start(controller, context, broker_cluster::reconcile::reconcile), store)
 }
 
-fn topics(
+/// What belongs to clusters: topics or groups. `note` hears what the watch brings.
+fn subjects<K, F, R>(
     context: Arc<Context>,
     scope: &Scope,
     bell: Triggers,
     stop: &CancellationToken,
-) -> BoxFuture<'static, ()> {
+    note: fn(&Context, &mut Known, &Event<Guarded<K>>),
+    reconcile: F,
+) -> BoxFuture<'static, ()>
+where
+    K: Managed + Send + Sync + 'static,
+    F: Fn(Arc<Guarded<K>>, Arc<Context>) -> R + Clone + Send + Sync + 'static,
+    R: Future<Output = Result<Action, ReconcileError>> + Send + 'static,
+{
     let (noting, mut known) = (Arc::clone(&context), Known::default());
-    let note = move |event: &_| watched::topic(&noting, &mut known, event);
-    let (objects, store) = resources::<Topic>(scope.api(&context.client), note);
+    let (objects, store) =
+        resources::<K>(scope.api(&context.client), move |event: &_| note(&noting, &mut known, event));
     let controller = Controller::for_stream(objects, store)
         .with_config(Config::default().concurrency(SUBJECTS_AT_A_TIME))
         .reconcile_on(references(&bell))
         .graceful_shutdown_on(stop.clone().cancelled_owned());
-    start(controller, context, topic::reconcile::KIND, topic::reconcile::reconcile)
-}
-
-fn groups(
-    context: Arc<Context>,
-    scope: &Scope,
-    bell: Triggers,
-    stop: &CancellationToken,
-) -> BoxFuture<'static, ()> {
-    let (noting, mut known) = (Arc::clone(&context), Known::default());
-    let note = move |event: &_| watched::group(&noting, &mut known, event);
-    let (objects, store) = resources::<ConsumerGroup>(scope.api(&context.client), note);
-    let controller = Controller::for_stream(objects, store)
-        .with_config(Config::default().concurrency(SUBJECTS_AT_A_TIME))
-        .reconcile_on(references(&bell))
-        .graceful_shutdown_on(stop.clone().cancelled_owned());
-    start(controller, context, consumer_group::reconcile::KIND, consumer_group::reconcile::reconcile)
+    start(controller, context, reconcile)
 }
 
 fn owner<K: ResourceExt>(child: K) -> Option<ObjectRef<Guarded<BrokerCluster>>> {
@@ -221,15 +213,14 @@ where
 fn start<K, F, R>(
     controller: Controller<Guarded<K>>,
     context: Arc<Context>,
-    kind: &'static str,
     reconcile: F,
 ) -> BoxFuture<'static, ()>
 where
-    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
-    Guarded<K>: Resource<DynamicType = ()>,
+    K: Managed + Send + Sync + 'static,
     F: Fn(Arc<Guarded<K>>, Arc<Context>) -> R + Clone + Send + Sync + 'static,
     R: Future<Output = Result<Action, ReconcileError>> + Send + 'static,
 {
+    let kind = K::KIND;
     let measured = move |object: Arc<Guarded<K>>, context: Arc<Context>| {
         let reconcile = reconcile.clone();
         async move {

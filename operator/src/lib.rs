@@ -19,6 +19,7 @@ pub mod manifests;
 pub mod membership;
 pub mod metrics;
 pub mod names;
+pub mod pass;
 pub mod problem;
 pub mod pulse;
 pub mod topic;

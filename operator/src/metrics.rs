@@ -3,6 +3,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use millrace_crds::{BrokerCluster, ConsumerGroup, Topic};
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{
     Encoder, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
@@ -10,7 +11,7 @@ use prometheus::{
 
 use crate::api::error::ReconcileError;
 use crate::names::ObjectKey;
-use crate::{broker_cluster, consumer_group, topic};
+use crate::pass::Managed;
 
 mod figures;
 
@@ -19,8 +20,7 @@ pub use figures::{ClusterFigures, Figures};
 /// How long reconciles take, in seconds.
 const BUCKETS: [f64; 10] = [0.001, 0.005, 0.02, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
 /// All kinds.
-const KINDS: [&str; 3] =
-    [broker_cluster::reconcile::KIND, topic::reconcile::KIND, consumer_group::reconcile::KIND];
+const KINDS: [&str; 3] = [BrokerCluster::KIND, Topic::KIND, ConsumerGroup::KIND];
 /// Labels of a resource.
 const OBJECT: [&str; 3] = ["kind", "namespace", "name"];
 

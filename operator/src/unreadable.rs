@@ -1,15 +1,12 @@
 //! Resources that do not fit their own type: somebody changed the schema, or wrote past it. They are said
 //! to be unreadable, and do not keep the others waiting.
 
-use std::fmt::Debug;
-
-use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::jiff::Timestamp;
+use kube::Api;
 use kube::api::{DynamicObject, Patch};
 use kube::core::ApiResource;
 use kube::core::error_boundary::InvalidObject;
 use kube::runtime::controller::Action;
-use kube::{Api, Resource};
 use serde_json::json;
 
 use crate::api::error::{ReconcileError, is_not_found};
@@ -17,6 +14,7 @@ use crate::api::finalizer;
 use crate::conditions::{READY, Verdict, merged, seconds};
 use crate::context::Context;
 use crate::names::{FINALIZER, ObjectKey};
+use crate::pass::Managed;
 
 /// Says so in the status; lets go of one that is being deleted.
 ///
@@ -28,7 +26,7 @@ pub async fn report<K>(
     invalid: &InvalidObject,
 ) -> Result<Action, ReconcileError>
 where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Debug,
+    K: Managed,
 {
     let resource = ApiResource::erase::<K>(&());
     let api: Api<DynamicObject> = Api::namespaced_with(context.client.clone(), &key.namespace, &resource);
@@ -37,8 +35,8 @@ where
         let held = meta.finalizers.iter().flatten().any(|one| one == FINALIZER);
         return if held { let_go(&api, key, invalid).await } else { Ok(Action::await_change()) };
     }
-    context.metrics.ready(kind_name::<K>(), key, false);
-    tracing::warn!(kind = kind_name::<K>(), object = %key, error = %invalid.error, "the resource cannot be read");
+    context.metrics.ready(K::KIND, key, false);
+    tracing::warn!(kind = K::KIND, object = %key, error = %invalid.error, "the resource cannot be read");
     let message = format!("the resource does not fit its type: {}", invalid.error);
     let conditions = merged(
         &[],
@@ -69,13 +67,5 @@ async fn let_go(
         Ok(_) => Ok(Action::await_change()),
         Err(error) if is_not_found(&error) => Ok(Action::await_change()),
         Err(error) => Err(error.into()),
-    }
-}
-
-fn kind_name<K: Resource<DynamicType = ()>>() -> &'static str {
-    match K::kind(&()).as_ref() {
-        "BrokerCluster" => "BrokerCluster",
-        "Topic" => "Topic",
-        _ => "ConsumerGroup",
     }
 }

@@ -14,9 +14,9 @@ use crate::consumer_group::validate::group_id;
 use crate::context::Context;
 use crate::directory::{Claim, Claims, ClusterEntry, Want};
 use crate::names::ObjectKey;
+use crate::pass::Managed;
 use crate::topic::validate::topic_name;
 use crate::triggers::Triggers;
-use crate::{broker_cluster, consumer_group, topic};
 
 /// Objects of one watch. A watch that was cut begins with a new list: what is not in it was deleted
 /// meanwhile, and no event says so.
@@ -84,7 +84,7 @@ pub fn cluster(context: &Context, known: &mut Known, event: &Event<DeserializeGu
         context.links.remove(&key);
         context.ledger.forget(&key.namespace, &key.name);
         context.refusals.forget(&key);
-        forget(context, broker_cluster::reconcile::KIND, &key);
+        forget(context, BrokerCluster::KIND, &key);
         ring_dependents(context, &key);
     }
 }
@@ -102,7 +102,7 @@ pub fn topic(context: &Context, known: &mut Known, event: &Event<DeserializeGuar
     }
     for key in known.take(event) {
         context.scaling.demands.lock().remove(&key);
-        forget(context, topic::reconcile::KIND, &key);
+        forget(context, Topic::KIND, &key);
         let Some((want, rivals)) = context.directory.topics.remove(&key) else { continue };
         if rivals.is_empty()
             && let Some(link) = context.links.existing(&want.cluster)
@@ -127,7 +127,7 @@ pub fn group(context: &Context, known: &mut Known, event: &Event<DeserializeGuar
     }
     for key in known.take(event) {
         context.scaling.recommendations.lock().remove(&key);
-        forget(context, consumer_group::reconcile::KIND, &key);
+        forget(context, ConsumerGroup::KIND, &key);
         let Some((want, rivals)) = context.directory.groups.remove(&key) else { continue };
         if rivals.is_empty()
             && let Some(link) = context.links.existing(&want.cluster)

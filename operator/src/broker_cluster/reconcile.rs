@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use k8s_openapi::api::core::v1::{ObjectReference, PersistentVolumeClaim, Pod, Service};
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Service};
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
 use kube::core::DeserializeGuard;
@@ -22,20 +22,19 @@ use super::build::{
 use super::observe::{ClusterChildren, observe};
 use super::plan::roll::{ClusterState, Step, next};
 use super::plan::storage;
-use super::status::{Ingredients, observed, obstacle, replaced, storage_verdict, with_verdicts};
+use super::status::{Ingredients, observed, obstacle, replaced, storage_verdict};
 use super::validate::validate;
 use super::{live, names};
 use crate::api::apply::{apply, delete};
-use crate::api::error::{ReconcileError, is_not_found};
-use crate::conditions::{PAUSED, READY, Verdict, find, is_true};
+use crate::api::error::ReconcileError;
+use crate::conditions::{READY, Verdict, find, is_true, with_verdicts};
 use crate::context::Context;
 use crate::kafka::cluster::replica_sets;
 use crate::kafka::link::{Health, Link};
 use crate::names::{FIELD_MANAGER, ObjectKey, is_paused};
+use crate::pass::Pass;
 use crate::problem::Problem;
 
-/// For the metrics and the log.
-pub const KIND: &str = "BrokerCluster";
 /// A settled cluster is looked at again after this long: settings that somebody changed by hand ring no bell.
 const SETTLED: Duration = Duration::from_secs(60);
 /// While something is being changed.
@@ -56,14 +55,6 @@ pub async fn reconcile(
     }
 }
 
-/// One pass over one resource.
-struct Pass<'a> {
-    object: BrokerCluster,
-    key: ObjectKey,
-    before: BrokerClusterStatus,
-    context: &'a Context,
-}
-
 /// What was done to the brokers.
 #[derive(Default)]
 struct Done {
@@ -71,28 +62,14 @@ struct Done {
     storage: Option<Verdict>,
 }
 
-impl<'a> Pass<'a> {
-    fn new(object: BrokerCluster, key: ObjectKey, context: &'a Context) -> Self {
-        let before = context.statuses.current(&object, object.status.as_ref());
-        Self { object, key, before, context }
-    }
-
+impl Pass<'_, BrokerCluster> {
     async fn run(self) -> Result<Action, ReconcileError> {
         // Children go with their owner; topics and groups are told by the directory.
-        if self.object.meta().deletion_timestamp.is_some() {
+        if self.is_going() {
             return Ok(Action::await_change());
         }
         if is_paused(&self.object) {
-            let ready = find(&self.before.conditions, READY).map(|ready| Verdict {
-                aspect: READY,
-                status: ready.status,
-                reason: "Paused",
-                message: "the operator leaves the cluster alone".to_owned(),
-            });
-            let paused = Verdict::yes(PAUSED, "Annotated", "the operator leaves the cluster alone");
-            let verdicts = ready.into_iter().chain([paused]).collect();
-            self.publish(with_verdicts(&self.before, verdicts, self.generation(), Timestamp::now())).await?;
-            return Ok(Action::await_change());
+            return self.look_away().await;
         }
         let owner = self.object.controller_owner_ref(&()).unwrap_or_default();
         let image = &self.context.options.image;
@@ -107,9 +84,7 @@ impl<'a> Pass<'a> {
                 }
             }
             Err(problem) => {
-                let verdict = Verdict::no(READY, problem.reason, problem.message);
-                let status = with_verdicts(&self.before, vec![verdict], self.generation(), Timestamp::now());
-                self.publish(status).await?;
+                self.refuse(Verdict::no(READY, problem.reason, problem.message)).await?;
                 Ok(Action::await_change())
             }
         }
@@ -119,8 +94,8 @@ impl<'a> Pass<'a> {
     async fn fail(&self, error: ReconcileError) -> Result<Action, ReconcileError> {
         if let Some(verdict) = obstacle(&error) {
             let status = with_verdicts(&self.before, vec![verdict], self.generation(), Timestamp::now());
-            self.tell(&status).await;
-            self.publish(status).await?;
+            self.tell_news(&status).await;
+            self.publish(&status).await?;
         }
         Err(error)
     }
@@ -165,8 +140,8 @@ impl<'a> Pass<'a> {
         };
         let status = observed(&self.before, &from, Timestamp::now());
         let settled = is_true(&status.conditions, READY) && roll == Step::Done;
-        self.tell(&status).await;
-        self.publish(status).await?;
+        self.tell_news(&status).await;
+        self.publish(&status).await?;
         Ok(Action::requeue(if settled { SETTLED } else { MOVING }))
     }
 
@@ -275,7 +250,7 @@ impl<'a> Pass<'a> {
             Err(error) => return Err(error.into()),
         }
         let note = format!("broker {broker} is restarted to take the settings of the spec");
-        self.context.reporter.normal(&self.reference(), "Restarting", "Restart", note).await;
+        self.tell("Restarting", "Restart", note).await;
         Ok(true)
     }
 
@@ -288,7 +263,7 @@ impl<'a> Pass<'a> {
         for change in &applied.done {
             let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "its default".to_owned());
             let note = format!("{} set from {} to {}", change.name, shown(&change.from), shown(&change.to));
-            self.context.reporter.normal(&self.reference(), "ConfigChanged", "Apply", note).await;
+            self.tell("ConfigChanged", "Apply", note).await;
         }
         Ok(applied.refused)
     }
@@ -316,7 +291,7 @@ impl<'a> Pass<'a> {
             match api.patch(name, &params, &Patch::Merge(&patch)).await {
                 Ok(_) => {
                     let note = format!("volume {name} is to grow to {}", wanted.size);
-                    self.context.reporter.normal(&self.reference(), "VolumeGrowing", "Resize", note).await;
+                    self.tell("VolumeGrowing", "Resize", note).await;
                     plan.growing.push(name.clone());
                 }
                 // The storage class cannot grow volumes, a quota forbids it, or the claim is gone.
@@ -334,11 +309,9 @@ impl<'a> Pass<'a> {
     }
 
     /// Events for what happened.
-    async fn tell(&self, status: &BrokerClusterStatus) {
-        let about = self.reference();
-        let reporter = &self.context.reporter;
+    async fn tell_news(&self, status: &BrokerClusterStatus) {
         for note in replaced(&self.before, status) {
-            reporter.warning(&about, "DataReplaced", "Observe", note).await;
+            self.warn("DataReplaced", "Observe", note).await;
         }
         let was = find(&self.before.conditions, READY).map(|ready| ready.reason.as_str());
         let Some(ready) = find(&status.conditions, READY) else { return };
@@ -346,26 +319,9 @@ impl<'a> Pass<'a> {
             return;
         }
         match ready.reason.as_str() {
-            "Ready" => reporter.normal(&about, "Ready", "Observe", ready.message.clone()).await,
+            "Ready" => self.tell("Ready", "Observe", ready.message.clone()).await,
             "BrokersStarting" | "Rolling" | "ListenerPending" => {}
-            reason => reporter.warning(&about, reason, "Reconcile", ready.message.clone()).await,
+            reason => self.warn(reason, "Reconcile", ready.message.clone()).await,
         }
-    }
-
-    async fn publish(&self, status: BrokerClusterStatus) -> Result<(), ReconcileError> {
-        let context = self.context;
-        context.metrics.ready(KIND, &self.key, is_true(&status.conditions, READY));
-        match context.statuses.publish(&context.client, &self.object, &self.before, &status).await {
-            Err(error) if is_not_found(&error) => Ok(()),
-            done => Ok(done?),
-        }
-    }
-
-    fn reference(&self) -> ObjectReference {
-        self.object.object_ref(&())
-    }
-
-    fn generation(&self) -> Option<i64> {
-        self.object.meta().generation
     }
 }

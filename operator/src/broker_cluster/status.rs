@@ -9,7 +9,7 @@ use super::names::{bootstrap, pod};
 use super::observe::BrokerPod;
 use super::plan::roll::Step;
 use crate::api::error::ReconcileError;
-use crate::conditions::{PROGRESSING, RACK_KNOWN, READY, STORAGE_RESIZED, Verdict, merged, updated};
+use crate::conditions::{PROGRESSING, RACK_KNOWN, READY, STORAGE_RESIZED, Verdict, merged};
 use crate::kafka::cluster::ClusterObservation;
 use crate::kafka::connect::explained;
 use crate::kafka::link::Health;
@@ -64,21 +64,6 @@ pub fn observed(before: &BrokerClusterStatus, from: &Ingredients<'_>, now: Times
         listeners: cluster.listeners.iter().map(|listener| listener_status(from, &listener.name)).collect(),
         brokers,
         conditions: merged(&before.conditions, verdicts, from.generation, now),
-    }
-}
-
-/// The status as it was, with other conditions: nothing was looked at.
-#[must_use]
-pub fn with_verdicts(
-    before: &BrokerClusterStatus,
-    verdicts: Vec<Verdict>,
-    generation: Option<i64>,
-    now: Timestamp,
-) -> BrokerClusterStatus {
-    BrokerClusterStatus {
-        observed_generation: generation,
-        conditions: updated(&before.conditions, verdicts, generation, now),
-        ..before.clone()
     }
 }
 

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::jiff::Timestamp;
-use kube::Resource;
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::Action;
 use millrace_client::ClientError;
@@ -17,27 +15,25 @@ use super::history;
 use super::news::{News, news};
 use super::reset::{Move, decide};
 use super::scale::{present, scale};
-use super::status::{Ingredients, observed, with_verdicts};
+use super::status::{Ingredients, observed};
 use super::validate::{ValidatedGroup, group_id, validate};
 use crate::api::error::ReconcileError;
 use crate::api::finalizer;
-use crate::conditions::{PAUSED, READY, Verdict, find, is_news, is_true};
+use crate::conditions::{READY, Verdict};
 use crate::context::Context;
 use crate::directory::Want;
 use crate::kafka::connect::explained;
 use crate::kafka::groups::{self, GroupObservation};
-use crate::kafka::link::{Health, Link};
+use crate::kafka::link::Link;
 use crate::membership::{self, Denied};
 use crate::names::{ObjectKey, is_paused};
+use crate::pass::Pass;
 use crate::problem::Problem;
 
-/// For the metrics and the log.
-pub const KIND: &str = "ConsumerGroup";
 /// A settled group is looked at again after this long, whatever the watches and polls may have missed.
 const SETTLED: Duration = Duration::from_secs(600);
 /// Lag is looked at this often where autoscaling is on: a lag that stands still rings no bell.
 const LAG: Duration = Duration::from_secs(10);
-
 /// A group whose cluster went in the middle is looked at again after this long.
 const CLOSED: Duration = Duration::from_millis(500);
 
@@ -56,66 +52,48 @@ pub async fn reconcile(
     }
 }
 
-/// One pass over one resource.
-struct Pass<'a> {
-    group: ConsumerGroup,
-    key: ObjectKey,
-    want: Want,
-    before: ConsumerGroupStatus,
-    context: &'a Context,
-}
-
-impl<'a> Pass<'a> {
-    fn new(group: ConsumerGroup, key: ObjectKey, context: &'a Context) -> Self {
-        let cluster = ObjectKey::of_cluster(&group.spec.cluster_ref, &key.namespace);
-        let want = Want { cluster, name: group_id(&key.name, &group.spec).to_owned() };
-        let before = context.statuses.current(&group, group.status.as_ref());
-        Self { group, key, want, before, context }
+impl Pass<'_, ConsumerGroup> {
+    /// The group that the resource is about.
+    fn want(&self) -> Want {
+        let cluster = ObjectKey::of_cluster(&self.object.spec.cluster_ref, &self.key.namespace);
+        Want { cluster, name: group_id(&self.key.name, &self.object.spec).to_owned() }
     }
 
     async fn run(mut self) -> Result<Action, ReconcileError> {
-        if self.group.meta().deletion_timestamp.is_some() {
+        if self.is_going() {
             return self.say_farewell().await;
         }
-        if is_paused(&self.group) {
-            let mut verdicts: Vec<Verdict> = find(&self.before.conditions, READY)
-                .map(|ready| Verdict {
-                    aspect: READY,
-                    status: ready.status,
-                    reason: "Paused",
-                    message: "the operator leaves the group alone".to_owned(),
-                })
-                .into_iter()
-                .collect();
-            verdicts.push(Verdict::yes(PAUSED, "Annotated", "the operator leaves the group alone"));
-            self.publish(with_verdicts(&self.before, verdicts, self.generation(), Timestamp::now())).await?;
-            return Ok(Action::await_change());
+        if is_paused(&self.object) {
+            return self.look_away().await;
         }
-        let group = match validate(&self.key.name, &self.group.spec) {
+        let group = match validate(&self.key.name, &self.object.spec) {
             Ok(group) => group,
-            Err(problem) => return self.refuse(Verdict::no(READY, problem.reason, problem.message)).await,
+            Err(problem) => return self.turn_down(Verdict::no(READY, problem.reason, problem.message)).await,
         };
-        let link =
-            match membership::admitted(self.context, &self.context.directory.groups, &self.key, &self.want) {
-                Ok(link) => link,
-                Err(Denied::Verdict(verdict)) => return self.refuse(verdict).await,
-                Err(Denied::NotAskedYet) => return Ok(Action::requeue(SETTLED)),
-            };
+        let claims = &self.context.directory.groups;
+        let link = match membership::admitted(self.context, claims, &self.key, &self.want()) {
+            Ok(link) => link,
+            Err(Denied::Verdict(verdict)) => return self.turn_down(verdict).await,
+            Err(Denied::NotAskedYet) => return Ok(Action::requeue(SETTLED)),
+        };
         if !self.hold(group.deletion == DeletionPolicy::Delete).await? {
             return Ok(Action::await_change());
         }
-        let looked = link.while_open(self.look(&link, &group)).await;
-        match looked {
+        match link.while_open(self.look(&link, &group)).await {
             // The cluster is gone, and rings for its groups.
             Err(ReconcileError::Kafka(ClientError::Closed)) => Ok(Action::requeue(CLOSED)),
             Err(ReconcileError::Kafka(error)) => {
-                let verdict = Verdict::no(READY, "BrokerError", explained(&error));
-                self.publish(with_verdicts(&self.before, vec![verdict], self.generation(), Timestamp::now()))
-                    .await?;
+                self.say(vec![Verdict::no(READY, "BrokerError", explained(&error))]).await?;
                 Err(error.into())
             }
             done => done,
         }
+    }
+
+    /// Not possible until the resource, the cluster or another resource changes.
+    async fn turn_down(&self, verdict: Verdict) -> Result<Action, ReconcileError> {
+        self.refuse(verdict).await?;
+        Ok(Action::requeue(SETTLED))
     }
 
     async fn look(&mut self, link: &Link, group: &ValidatedGroup) -> Result<Action, ReconcileError> {
@@ -155,8 +133,8 @@ impl<'a> Pass<'a> {
             },
             Timestamp::now(),
         );
-        self.tell(&status).await;
-        self.publish(status).await?;
+        self.tell_news(&status).await;
+        self.publish(&status).await?;
         Ok(Action::requeue(if group.autoscaling.is_some() { LAG } else { SETTLED }))
     }
 
@@ -184,7 +162,7 @@ impl<'a> Pass<'a> {
         match make_move(link.admin(), &group.id, reset, &offsets, seen).await {
             Ok(moved) => {
                 let note = format!("offsets of {} partitions were moved ({})", moved.partitions, moved.id);
-                self.context.reporter.normal(&self.reference(), "OffsetsReset", "Reset", note).await;
+                self.tell("OffsetsReset", "Reset", note).await;
                 Ok((Some(moved), None))
             }
             Err(error) => {
@@ -195,14 +173,6 @@ impl<'a> Pass<'a> {
                 refusal(error).map(|refusal| (None, Some(refusal)))
             }
         }
-    }
-
-    /// Writes a status in the middle of a pass, which goes on from there.
-    async fn record(&mut self, status: ConsumerGroupStatus) -> Result<(), ReconcileError> {
-        let context = self.context;
-        context.statuses.publish(&context.client, &self.group, &self.before, &status).await?;
-        self.before = status;
-        Ok(())
     }
 
     async fn scale(
@@ -235,108 +205,44 @@ impl<'a> Pass<'a> {
                 seen.backlog(),
                 seen.positions.len(),
             );
-            self.context.reporter.normal(&self.reference(), "Scaled", "Scale", note).await;
+            self.tell("Scaled", "Scale", note).await;
         }
         Ok((desired, refused))
     }
 
-    /// Whether it has the group; one that the cluster does not let in has none.
-    fn owns(&self) -> bool {
-        self.context.directory.group_owner(&self.want).is_some_and(|owner| owner == self.key)
-    }
-
-    /// Not possible until the resource, the cluster or another resource changes.
-    async fn refuse(&self, verdict: Verdict) -> Result<Action, ReconcileError> {
-        if is_news(&self.before.conditions, &verdict) {
-            let about = self.reference();
-            let reporter = &self.context.reporter;
-            reporter.warning(&about, verdict.reason, "Reconcile", verdict.message.clone()).await;
-        }
-        self.publish(with_verdicts(&self.before, vec![verdict], self.generation(), Timestamp::now())).await?;
-        Ok(Action::requeue(SETTLED))
-    }
-
-    /// Puts the finalizer on or takes it off. `false` when the resource is gone meanwhile.
-    async fn hold(&mut self, hold: bool) -> Result<bool, ReconcileError> {
-        if finalizer::is_held(&self.group) == hold {
-            return Ok(true);
-        }
-        match finalizer::set(&self.context.client, &self.group, hold).await? {
-            Some(group) => {
-                self.group = group;
-                Ok(true)
-            }
-            None => Ok(false),
-        }
-    }
-
     async fn say_farewell(self) -> Result<Action, ReconcileError> {
-        if !finalizer::is_held(&self.group) {
+        if !finalizer::is_held(&self.object) {
             return Ok(Action::await_change());
         }
-        let context = self.context;
-        let delete = self.group.spec.deletion_policy == Some(DeletionPolicy::Delete)
-            && !is_paused(&self.group)
-            && self.owns()
-            && membership::stays(&context.client, context, &self.want.cluster).await?;
-        if delete && let Some(cluster) = context.directory.cluster(&self.want.cluster) {
-            let link = context.links.get(&self.want.cluster, &cluster)?;
-            let deleted = match link.health() {
-                Health::Reachable => {
-                    let deleted = link.while_open(groups::delete(link.admin(), &self.want.name)).await;
-                    deleted.map_err(|error| explained(&error))
-                }
-                Health::Unknown => Err("the brokers have not answered yet".to_owned()),
-                Health::Unreachable(reason) => Err(reason),
-            };
-            if let Err(reason) = deleted {
+        let (context, want) = (self.context, self.want());
+        // One that the cluster does not let in has none.
+        let owns = || context.directory.group_owner(&want).is_some_and(|owner| owner == self.key);
+        let delete = self.object.spec.deletion_policy == Some(DeletionPolicy::Delete)
+            && !is_paused(&self.object)
+            && owns()
+            && membership::stays(&context.client, context, &want.cluster).await?;
+        if delete && let Some(cluster) = context.directory.cluster(&want.cluster) {
+            let link = context.links.get(&want.cluster, &cluster)?;
+            if let Err(reason) = link.if_reachable(groups::delete(link.admin(), &want.name)).await {
                 if !membership::is_namespace_going(&context.client, &self.key.namespace).await? {
-                    return self.blocked(reason).await;
+                    return Err(self.blocked(&reason).await?);
                 }
                 tracing::info!(group = %self.key, reason, "the namespace goes, the group is left alone");
             }
-            link.forget_group(&self.want.name);
+            link.forget_group(&want.name);
         }
-        finalizer::set(&context.client, &self.group, false).await?;
-        Ok(Action::await_change())
-    }
-
-    async fn blocked(&self, reason: String) -> Result<Action, ReconcileError> {
-        let message = format!(
-            "the group cannot be deleted: {reason}; to let the resource go and keep the group, set \
-             spec.deletionPolicy to Retain"
-        );
-        let verdict = Verdict::no(READY, "DeletionBlocked", message.clone());
-        self.publish(with_verdicts(&self.before, vec![verdict], self.generation(), Timestamp::now())).await?;
-        Err(ReconcileError::Waiting(message))
+        self.let_go().await
     }
 
     /// Events for what happened.
-    async fn tell(&self, status: &ConsumerGroupStatus) {
-        let about = self.reference();
-        let reporter = &self.context.reporter;
+    async fn tell_news(&self, status: &ConsumerGroupStatus) {
         for News { warning, reason, action, note } in news(&self.before, status) {
             if warning {
-                reporter.warning(&about, &reason, action, note).await;
+                self.warn(&reason, action, note).await;
             } else {
-                reporter.normal(&about, &reason, action, note).await;
+                self.tell(&reason, action, note).await;
             }
         }
-    }
-
-    async fn publish(&self, status: ConsumerGroupStatus) -> Result<(), ReconcileError> {
-        let context = self.context;
-        context.metrics.ready(KIND, &self.key, is_true(&status.conditions, READY));
-        context.statuses.publish(&context.client, &self.group, &self.before, &status).await?;
-        Ok(())
-    }
-
-    fn reference(&self) -> ObjectReference {
-        self.group.object_ref(&())
-    }
-
-    fn generation(&self) -> Option<i64> {
-        self.group.meta().generation
     }
 }
 

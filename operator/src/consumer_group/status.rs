@@ -6,7 +6,7 @@ use millrace_crds::{ConsumerGroupStatus, OffsetResetStatus, WorstPartition};
 
 use super::reset::Move;
 use super::{ValidatedGroup, history};
-use crate::conditions::{LAGGING, OFFSETS_RESET, READY, Verdict, find, is_true, merged, updated};
+use crate::conditions::{LAGGING, OFFSETS_RESET, READY, Verdict, find, is_true, merged};
 use crate::kafka::connect::explained;
 use crate::kafka::groups::GroupObservation;
 use crate::kafka::rates::steady;
@@ -86,21 +86,6 @@ fn worst_partition(
     });
     let same = lag_records == before.lag_records && before.worst_partition.is_some();
     if same && (worst.is_some() || !seen.is_whole()) { before.worst_partition.clone() } else { worst }
-}
-
-/// The status as it was, with what the verdicts say: nothing was seen of the group.
-#[must_use]
-pub fn with_verdicts(
-    before: &ConsumerGroupStatus,
-    verdicts: Vec<Verdict>,
-    generation: Option<i64>,
-    now: Timestamp,
-) -> ConsumerGroupStatus {
-    ConsumerGroupStatus {
-        observed_generation: generation,
-        conditions: updated(&before.conditions, verdicts, generation, now),
-        ..before.clone()
-    }
 }
 
 fn ready(from: &Ingredients<'_>) -> Verdict {

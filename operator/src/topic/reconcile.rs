@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::jiff::Timestamp;
-use kube::Resource;
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::Action;
 use millrace_client::ClientError;
@@ -15,21 +13,20 @@ use super::apply::{Outcome, bring};
 use super::autoscale::{Growth, Load};
 use super::farewell::{Circumstances, Farewell, farewell};
 use super::plan::{TopicChange, TopicPlan};
-use super::status::{Ingredients, observed, with_verdicts};
+use super::status::{Ingredients, observed};
 use super::validate::{ValidatedTopic, topic_name, validate};
 use crate::api::error::ReconcileError;
 use crate::api::finalizer;
-use crate::conditions::{PAUSED, READY, Verdict, find, is_news, is_true};
+use crate::conditions::{READY, Verdict, find};
 use crate::context::Context;
 use crate::directory::Want;
 use crate::kafka::connect::explained;
-use crate::kafka::link::{Health, Link};
+use crate::kafka::link::Link;
 use crate::kafka::topics::{self, TopicObservation};
 use crate::membership::{self, Denied};
 use crate::names::{ObjectKey, is_paused};
+use crate::pass::Pass;
 
-/// For the metrics and the log.
-pub const KIND: &str = "Topic";
 /// A settled topic is looked at again after this long, whatever the watches and polls may have missed.
 const SETTLED: Duration = Duration::from_secs(600);
 /// Load is looked at this often where autoscaling is on.
@@ -54,43 +51,30 @@ pub async fn reconcile(
     }
 }
 
-/// One pass over one resource.
-struct Pass<'a> {
-    topic: Topic,
-    key: ObjectKey,
-    want: Want,
-    before: TopicStatus,
-    context: &'a Context,
-}
-
-impl<'a> Pass<'a> {
-    fn new(topic: Topic, key: ObjectKey, context: &'a Context) -> Self {
-        let cluster = ObjectKey::of_cluster(&topic.spec.cluster_ref, &key.namespace);
-        let want = Want { cluster, name: topic_name(&key.name, &topic.spec).to_owned() };
-        let before = context.statuses.current(&topic, topic.status.as_ref());
-        Self { topic, key, want, before, context }
+impl Pass<'_, Topic> {
+    /// The topic that the resource is about.
+    fn want(&self) -> Want {
+        let cluster = ObjectKey::of_cluster(&self.object.spec.cluster_ref, &self.key.namespace);
+        Want { cluster, name: topic_name(&self.key.name, &self.object.spec).to_owned() }
     }
 
     async fn run(mut self) -> Result<Action, ReconcileError> {
-        if self.topic.meta().deletion_timestamp.is_some() {
+        if self.is_going() {
             return self.say_farewell().await;
         }
-        if is_paused(&self.topic) {
-            let mut verdicts = self.kept_ready();
-            verdicts.push(Verdict::yes(PAUSED, "Annotated", "the operator leaves the topic alone"));
-            self.publish(with_verdicts(&self.before, verdicts, self.generation(), Timestamp::now())).await?;
-            return Ok(Action::await_change());
+        if is_paused(&self.object) {
+            return self.look_away().await;
         }
-        let topic = match validate(&self.key.name, &self.topic.spec) {
+        let topic = match validate(&self.key.name, &self.object.spec) {
             Ok(topic) => topic,
-            Err(problem) => return self.refuse(Verdict::no(READY, problem.reason, problem.message)).await,
+            Err(problem) => return self.turn_down(Verdict::no(READY, problem.reason, problem.message)).await,
         };
-        let link =
-            match membership::admitted(self.context, &self.context.directory.topics, &self.key, &self.want) {
-                Ok(link) => link,
-                Err(Denied::Verdict(verdict)) => return self.refuse(verdict).await,
-                Err(Denied::NotAskedYet) => return Ok(Action::requeue(SETTLED)),
-            };
+        let claims = &self.context.directory.topics;
+        let link = match membership::admitted(self.context, claims, &self.key, &self.want()) {
+            Ok(link) => link,
+            Err(Denied::Verdict(verdict)) => return self.turn_down(verdict).await,
+            Err(Denied::NotAskedYet) => return Ok(Action::requeue(SETTLED)),
+        };
         if !self.hold(topic.deletion == DeletionPolicy::Delete).await? {
             return Ok(Action::await_change());
         }
@@ -98,13 +82,17 @@ impl<'a> Pass<'a> {
             // The cluster is gone, and rings for its topics.
             Err(ReconcileError::Kafka(ClientError::Closed)) => Ok(Action::requeue(CREATING)),
             Err(ReconcileError::Kafka(error)) => {
-                let verdict = Verdict::no(READY, "BrokerError", explained(&error));
-                self.publish(with_verdicts(&self.before, vec![verdict], self.generation(), Timestamp::now()))
-                    .await?;
+                self.say(vec![Verdict::no(READY, "BrokerError", explained(&error))]).await?;
                 Err(error.into())
             }
             done => done,
         }
+    }
+
+    /// Not possible until the resource, the cluster or another resource changes.
+    async fn turn_down(&self, verdict: Verdict) -> Result<Action, ReconcileError> {
+        self.refuse(verdict).await?;
+        Ok(Action::requeue(SETTLED))
     }
 
     async fn bring_together(&self, link: &Link, topic: &ValidatedTopic) -> Result<Action, ReconcileError> {
@@ -124,8 +112,8 @@ impl<'a> Pass<'a> {
             },
             Timestamp::now(),
         );
-        self.tell(&brought.outcome, growth.as_ref(), &status).await;
-        self.publish(status).await?;
+        self.tell_what_happened(&brought.outcome, growth.as_ref(), &status).await;
+        self.publish(&status).await?;
         Ok(self.next(topic, &brought.plan, brought.after.as_deref()))
     }
 
@@ -150,108 +138,61 @@ impl<'a> Pass<'a> {
         Action::requeue(pause)
     }
 
-    /// Not possible until the resource, the cluster or another resource changes.
-    async fn refuse(&self, verdict: Verdict) -> Result<Action, ReconcileError> {
-        if is_news(&self.before.conditions, &verdict) {
-            self.warn(verdict.reason, verdict.message.clone()).await;
-        }
-        self.publish(with_verdicts(&self.before, vec![verdict], self.generation(), Timestamp::now())).await?;
-        Ok(Action::requeue(SETTLED))
-    }
-
-    /// Puts the finalizer on or takes it off. `false` when the resource is gone meanwhile.
-    async fn hold(&mut self, hold: bool) -> Result<bool, ReconcileError> {
-        if finalizer::is_held(&self.topic) == hold {
-            return Ok(true);
-        }
-        match finalizer::set(&self.context.client, &self.topic, hold).await? {
-            Some(topic) => {
-                self.topic = topic;
-                Ok(true)
-            }
-            None => Ok(false),
-        }
-    }
-
     async fn say_farewell(self) -> Result<Action, ReconcileError> {
-        if !finalizer::is_held(&self.topic) {
+        if !finalizer::is_held(&self.object) {
             return Ok(Action::await_change());
         }
-        let context = self.context;
+        let (context, want) = (self.context, self.want());
         let circumstances = Circumstances {
-            policy: Some(self.topic.spec.deletion_policy.unwrap_or(DeletionPolicy::Delete)),
-            paused: is_paused(&self.topic),
-            cluster_stays: membership::stays(&context.client, context, &self.want.cluster).await?,
-            owns: context.directory.topic_owner(&self.want).is_none_or(|owner| owner == self.key),
+            policy: Some(self.object.spec.deletion_policy.unwrap_or(DeletionPolicy::Delete)),
+            paused: is_paused(&self.object),
+            cluster_stays: membership::stays(&context.client, context, &want.cluster).await?,
+            owns: context.directory.topic_owner(&want).is_none_or(|owner| owner == self.key),
             managed: self.before.origin.is_some(),
         };
         match farewell(circumstances) {
             Farewell::LetGo(why) => {
                 tracing::info!(topic = %self.key, why, "the resource goes, the topic is left alone");
             }
-            Farewell::DeleteTopic => self.delete_topic().await?,
+            Farewell::DeleteTopic => self.delete_topic(&want).await?,
         }
-        finalizer::set(&context.client, &self.topic, false).await?;
-        Ok(Action::await_change())
+        self.let_go().await
     }
 
-    async fn delete_topic(&self) -> Result<(), ReconcileError> {
-        let Some(cluster) = self.context.directory.cluster(&self.want.cluster) else { return Ok(()) };
-        let link = self.context.links.get(&self.want.cluster, &cluster)?;
-        let deleted = match link.health() {
-            Health::Reachable => {
-                let deleted = link.while_open(topics::delete(link.admin(), &self.want.name)).await;
-                deleted.map_err(|error| explained(&error))
-            }
-            Health::Unknown => Err("the brokers have not answered yet".to_owned()),
-            Health::Unreachable(reason) => Err(reason),
-        };
-        match deleted {
+    async fn delete_topic(&self, want: &Want) -> Result<(), ReconcileError> {
+        let Some(cluster) = self.context.directory.cluster(&want.cluster) else { return Ok(()) };
+        let link = self.context.links.get(&want.cluster, &cluster)?;
+        match link.if_reachable(topics::delete(link.admin(), &want.name)).await {
             Ok(()) => {
-                link.forget_topic(&self.want.name);
-                let note = format!("topic {} was deleted with its resource", self.want.name);
-                let about = self.reference();
-                self.context.reporter.normal(&about, "Deleted", "Delete", note).await;
+                link.forget_topic(&want.name);
+                let note = format!("topic {} was deleted with its resource", want.name);
+                self.tell("Deleted", "Delete", note).await;
                 Ok(())
             }
-            Err(reason) if self.is_namespace_going().await? => {
+            Err(reason)
+                if membership::is_namespace_going(&self.context.client, &self.key.namespace).await? =>
+            {
                 tracing::info!(topic = %self.key, reason, "the namespace goes, the topic is left alone");
                 Ok(())
             }
-            Err(reason) => {
-                let message = format!(
-                    "the topic cannot be deleted: {reason}; to let the resource go without its topic, set \
-                     spec.deletionPolicy to Retain"
-                );
-                let verdict = Verdict::no(READY, "DeletionBlocked", message.clone());
-                let status = with_verdicts(&self.before, vec![verdict], self.generation(), Timestamp::now());
-                self.publish(status).await?;
-                Err(ReconcileError::Waiting(message))
-            }
+            Err(reason) => Err(self.blocked(&reason).await?),
         }
     }
 
-    async fn is_namespace_going(&self) -> Result<bool, ReconcileError> {
-        membership::is_namespace_going(&self.context.client, &self.key.namespace).await
-    }
-
     /// Events for what happened.
-    async fn tell(&self, outcome: &Outcome, growth: Option<&Growth>, status: &TopicStatus) {
-        let about = self.reference();
-        let reporter = &self.context.reporter;
+    async fn tell_what_happened(&self, outcome: &Outcome, growth: Option<&Growth>, status: &TopicStatus) {
+        let name = status.topic_name.as_deref().unwrap_or(&self.key.name);
         if self.before.origin.is_none() && status.origin == Some(TopicOrigin::Adopted) {
-            let note = format!("topic {} was there already and is managed from now on", self.want.name);
-            reporter.normal(&about, "Adopted", "Adopt", note).await;
+            let note = format!("topic {name} was there already and is managed from now on");
+            self.tell("Adopted", "Adopt", note).await;
         }
         if let (Some(before), Some(after)) = (&self.before.topic_id, &status.topic_id)
             && before != after
             && outcome.done.is_empty()
         {
-            let note = format!(
-                "topic {} was deleted and made again by somebody: id {before} is now {after}",
-                self.want.name
-            );
-            reporter.warning(&about, "Replaced", "Observe", note).await;
+            let note =
+                format!("topic {name} was deleted and made again by somebody: id {before} is now {after}");
+            self.warn("Replaced", "Observe", note).await;
         }
         for change in &outcome.done {
             let (reason, why) = match (change, growth) {
@@ -262,50 +203,14 @@ impl<'a> Pass<'a> {
                 (TopicChange::AddPartitions { .. }, _) => ("PartitionsAdded", String::new()),
                 (TopicChange::Setting(_), _) => ("ConfigChanged", String::new()),
             };
-            reporter
-                .normal(&about, reason, "Apply", format!("topic {}: {change}{why}", self.want.name))
-                .await;
+            self.tell(reason, "Apply", format!("topic {name}: {change}{why}")).await;
         }
         let refused = find(&status.conditions, READY).filter(|ready| ready.reason != "Ready");
         let known = find(&self.before.conditions, READY).map(|ready| ready.reason.as_str());
         if let Some(ready) = refused
             && known != Some(ready.reason.as_str())
         {
-            self.warn(&ready.reason, ready.message.clone()).await;
+            self.warn(&ready.reason, "Reconcile", ready.message.clone()).await;
         }
-    }
-
-    async fn warn(&self, reason: &str, note: String) {
-        let about = self.reference();
-        self.context.reporter.warning(&about, reason, "Reconcile", note).await;
-    }
-
-    /// What was said of readiness stays while the operator is told to look away.
-    fn kept_ready(&self) -> Vec<Verdict> {
-        let ready = find(&self.before.conditions, READY);
-        ready
-            .map(|ready| Verdict {
-                aspect: READY,
-                status: ready.status,
-                reason: "Paused",
-                message: "the operator leaves the topic alone".to_owned(),
-            })
-            .into_iter()
-            .collect()
-    }
-
-    async fn publish(&self, status: TopicStatus) -> Result<(), ReconcileError> {
-        let context = self.context;
-        context.metrics.ready(KIND, &self.key, is_true(&status.conditions, READY));
-        context.statuses.publish(&context.client, &self.topic, &self.before, &status).await?;
-        Ok(())
-    }
-
-    fn reference(&self) -> ObjectReference {
-        self.topic.object_ref(&())
-    }
-
-    fn generation(&self) -> Option<i64> {
-        self.topic.meta().generation
     }
 }

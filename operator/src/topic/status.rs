@@ -4,7 +4,7 @@
 use k8s_openapi::jiff::Timestamp;
 use millrace_crds::{TopicOrigin, TopicStatus};
 
-use crate::conditions::{READY, Verdict, merged, updated};
+use crate::conditions::{READY, Verdict, merged, with_verdicts};
 use crate::kafka::link::TopicFigures;
 use crate::kafka::rates::steady_or_shown;
 use crate::kafka::topics::TopicObservation;
@@ -59,21 +59,6 @@ pub fn observed(before: &TopicStatus, from: &Ingredients<'_>, now: Timestamp) ->
         ),
         size_bytes: steady_or_shown(before.size_bytes, figures.size_bytes, rest),
         conditions: merged(&before.conditions, vec![verdict], from.generation, now),
-    }
-}
-
-/// The status as it was, with what the verdicts say: nothing was seen of the topic.
-#[must_use]
-pub fn with_verdicts(
-    before: &TopicStatus,
-    verdicts: Vec<Verdict>,
-    generation: Option<i64>,
-    now: Timestamp,
-) -> TopicStatus {
-    TopicStatus {
-        observed_generation: generation,
-        conditions: updated(&before.conditions, verdicts, generation, now),
-        ..before.clone()
     }
 }
 

@@ -9,6 +9,7 @@ use super::*;
 use crate::broker_cluster::build::properties::Address;
 use crate::broker_cluster::plan::roll::PodState;
 use crate::broker_cluster::validate::validate;
+use crate::conditions::with_verdicts;
 use crate::names::ObjectKey;
 
 fn cluster(yaml: &str) -> ValidatedCluster {

@@ -7,6 +7,7 @@ use millrace_client::{ClientError, TopicPartition};
 use millrace_crds::ConditionStatus;
 
 use super::*;
+use crate::conditions::with_verdicts;
 use crate::consumer_group::validate::validate;
 use crate::kafka::groups::{DEAD, Position};
 
