@@ -177,6 +177,8 @@ impl ClaimsInner {
 #[derive(Debug, Default)]
 pub struct Directory {
     clusters: Mutex<HashMap<ObjectKey, ClusterEntry>>,
+    /// Clusters that are there and do not fit their type. Those that did before are in `clusters` as well.
+    unreadable: Mutex<HashSet<ObjectKey>>,
     /// What Topics want.
     pub topics: Claims,
     /// What ConsumerGroups want.
@@ -202,8 +204,20 @@ impl Directory {
         self.clusters.lock().get(key).cloned()
     }
 
+    /// Whether a cluster is there and does not fit its type.
+    #[must_use]
+    pub fn is_unreadable(&self, key: &ObjectKey) -> bool {
+        self.unreadable.lock().contains(key)
+    }
+
+    /// Notes a cluster that does not fit its type. Whether that is new.
+    pub fn put_unreadable(&self, key: ObjectKey) -> bool {
+        self.unreadable.lock().insert(key)
+    }
+
     /// Notes a cluster. Whether it is new or not what it was.
     pub fn put_cluster(&self, key: ObjectKey, entry: ClusterEntry) -> bool {
+        self.unreadable.lock().remove(&key);
         let mut clusters = self.clusters.lock();
         let changed = clusters.get(&key) != Some(&entry);
         if changed {
@@ -214,6 +228,7 @@ impl Directory {
 
     /// Forgets a cluster. Whether there was one.
     pub fn remove_cluster(&self, key: &ObjectKey) -> bool {
+        self.unreadable.lock().remove(key);
         self.clusters.lock().remove(key).is_some()
     }
 }

@@ -35,6 +35,10 @@ pub fn admitted(
     want: &Want,
 ) -> Result<Arc<Link>, Denied> {
     let cluster = context.directory.cluster(&want.cluster);
+    if cluster.is_none() && context.directory.is_unreadable(&want.cluster) {
+        let message = unreadable(&want.cluster);
+        return Err(Denied::Verdict(Verdict::no(READY, "ClusterUnreadable", message)));
+    }
     let cluster = belongs(cluster, object, &want.cluster).map_err(Denied::Verdict)?;
     if let Some(owner) = claims.owner(want, Some(&cluster))
         && owner != *object
@@ -51,6 +55,12 @@ pub fn admitted(
         Health::Unknown => Err(Denied::NotAskedYet),
         Health::Unreachable(reason) => Err(Denied::Verdict(Verdict::no(READY, CLUSTER_NOT_READY, reason))),
     }
+}
+
+/// What is said about a cluster that is there and does not fit its own type.
+#[must_use]
+pub fn unreadable(cluster: &ObjectKey) -> String {
+    format!("BrokerCluster {cluster} cannot be read: its own status says why")
 }
 
 /// The cluster, if it is there, stays, and lets the object in.

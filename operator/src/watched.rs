@@ -70,12 +70,14 @@ pub fn cluster_entry(cluster: &BrokerCluster) -> ClusterEntry {
 
 /// An event about BrokerClusters.
 pub fn cluster(context: &Context, known: &mut Known, event: &Event<DeserializeGuard<BrokerCluster>>) {
-    // One that cannot be read stays what it was.
-    if let Event::Apply(DeserializeGuard(Ok(cluster))) | Event::InitApply(DeserializeGuard(Ok(cluster))) =
-        event
-    {
-        let key = ObjectKey::of(cluster);
-        if context.directory.put_cluster(key.clone(), cluster_entry(cluster)) {
+    if let Event::Apply(guarded) | Event::InitApply(guarded) = event {
+        let key = ObjectKey::of(guarded);
+        let changed = match &guarded.0 {
+            Ok(cluster) => context.directory.put_cluster(key.clone(), cluster_entry(cluster)),
+            // It stays what it was, if it was anything.
+            Err(_) => context.directory.put_unreadable(key.clone()),
+        };
+        if changed {
             ring_dependents(context, &key);
         }
     }

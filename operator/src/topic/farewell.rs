@@ -12,7 +12,7 @@ pub struct Circumstances {
     pub paused: bool,
     /// The cluster is there, and stays.
     pub cluster_stays: bool,
-    /// The resource has the topic, no other one does.
+    /// The resource has the topic: the cluster lets its namespace in, and no other one is before it.
     pub owns: bool,
     /// The operator brought the topic to the spec at least once.
     pub managed: bool,
@@ -37,7 +37,9 @@ pub fn farewell(circumstances: Circumstances) -> Farewell {
         }
         Circumstances { paused: true, .. } => Farewell::LetGo("it is paused"),
         Circumstances { cluster_stays: false, .. } => Farewell::LetGo("its cluster is gone or going"),
-        Circumstances { owns: false, .. } => Farewell::LetGo("another resource has the topic"),
+        Circumstances { owns: false, .. } => {
+            Farewell::LetGo("another resource has the topic, or the cluster does not let this one in")
+        }
         Circumstances { managed: false, .. } => Farewell::LetGo("the topic was never managed"),
         Circumstances { policy: Some(DeletionPolicy::Delete), .. } => Farewell::DeleteTopic,
     }

@@ -147,7 +147,8 @@ impl Pass<'_, Topic> {
             policy: Some(self.object.spec.deletion_policy.unwrap_or(DeletionPolicy::Delete)),
             paused: is_paused(&self.object),
             cluster_stays: membership::stays(&context.client, context, &want.cluster).await?,
-            owns: context.directory.topic_owner(&want).is_none_or(|owner| owner == self.key),
+            // One that the cluster does not let in has none.
+            owns: context.directory.topic_owner(&want).is_some_and(|owner| owner == self.key),
             managed: self.before.origin.is_some(),
         };
         match farewell(circumstances) {
@@ -160,7 +161,9 @@ impl Pass<'_, Topic> {
     }
 
     async fn delete_topic(&self, want: &Want) -> Result<(), ReconcileError> {
-        let Some(cluster) = self.context.directory.cluster(&want.cluster) else { return Ok(()) };
+        let Some(cluster) = self.context.directory.cluster(&want.cluster) else {
+            return Err(self.blocked(&membership::unreadable(&want.cluster)).await?);
+        };
         let link = self.context.links.get(&want.cluster, &cluster)?;
         match link.if_reachable(topics::delete(link.admin(), &want.name)).await {
             Ok(()) => {
