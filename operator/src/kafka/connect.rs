@@ -22,11 +22,43 @@ pub fn connect(bootstrap: &str) -> Result<Admin, ClientError> {
     Ok(Admin::new(Client::new(config)?))
 }
 
-/// An error in a sentence, with what to do about it where that is known.
+/// An error in a sentence, with what to do about it where that is known. In the same words whenever it is met
+/// again, since it goes into statuses.
 #[must_use]
 pub fn explained(error: &ClientError) -> String {
+    let said = steady(error);
     match error.hint() {
-        Some(hint) => format!("{error}; {hint}"),
-        None => error.to_string(),
+        Some(hint) => format!("{said}; {hint}"),
+        None => said,
+    }
+}
+
+/// Without what differs from one attempt to the next: for how long it went on, and which broker was tried first.
+fn steady(error: &ClientError) -> String {
+    match error {
+        ClientError::TimedOut { last: Some(last), .. } => steady(last),
+        ClientError::TimedOut { what, last: None, .. } => format!("{what} timed out"),
+        ClientError::NoBrokers { tried } => {
+            let mut tried = tried.clone();
+            tried.sort_unstable();
+            ClientError::NoBrokers { tried }.to_string()
+        }
+        error => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_trouble_is_told_in_the_same_words() {
+        let tried = |lines: [&str; 2]| ClientError::NoBrokers { tried: lines.map(str::to_owned).into() };
+        let late = |after_ms, last| ClientError::TimedOut { what: "Metadata".into(), after_ms, last };
+        let first = late(14_213, Some(Box::new(tried(["a: refused", "b: refused"]))));
+        let second = late(15_001, Some(Box::new(tried(["b: refused", "a: refused"]))));
+        assert_eq!(explained(&first), explained(&second));
+        assert!(explained(&first).contains("a: refused"), "{}", explained(&first));
+        assert_eq!(explained(&late(1, None)), explained(&late(2, None)));
     }
 }
