@@ -44,9 +44,15 @@ pub async fn make_move(
         groups::commit(admin, group, offsets, &note(&reset.id)).await?;
     }
     let all = seen.positions.keys().filter(|partition| reset.concerns(&partition.topic)).count();
-    Ok(OffsetResetStatus {
+    Ok(made(reset, all))
+}
+
+/// A move that was made just now, in so many partitions.
+#[must_use]
+pub fn made(reset: &ValidatedReset, partitions: usize) -> OffsetResetStatus {
+    OffsetResetStatus {
         id: reset.id.clone(),
-        partitions: i32::try_from(all).unwrap_or(i32::MAX),
+        partitions: i32::try_from(partitions).unwrap_or(i32::MAX),
         completed_at: seconds(Timestamp::now()),
-    })
+    }
 }

@@ -9,14 +9,14 @@ use kube::runtime::controller::Action;
 use millrace_client::ClientError;
 use millrace_crds::{ConsumerGroup, ConsumerGroupStatus, DeletionPolicy, OffsetResetStatus};
 
-use super::act::{aim, make_move};
+use super::act::{aim, made, make_move};
 use super::autoscale::Recommendations;
 use super::history;
 use super::news::{News, news};
-use super::reset::{Move, decide};
+use super::reset::{self, Move, Refusal, decide};
 use super::scale::{present, scale};
 use super::status::{Ingredients, observed};
-use super::validate::{ValidatedGroup, group_id, validate};
+use super::validate::{ValidatedGroup, ValidatedReset, group_id, validate};
 use crate::api::error::ReconcileError;
 use crate::api::finalizer;
 use crate::conditions::{READY, Verdict};
@@ -111,14 +111,15 @@ impl Pass<'_, ConsumerGroup> {
                 seen = link.group(group.interest(), true).await?;
             }
         }
-        let desired_replicas = match &group.autoscaling {
-            Some(_) => {
-                let (desired, refused) = self.scale(group, &seen).await?;
+        // What stands in the way of scaling does not keep the lag from being shown.
+        let (mut desired_replicas, mut failed) = (self.before.desired_replicas, None);
+        match self.scale(group, &seen).await {
+            Ok((desired, refused)) => {
+                desired_replicas = desired;
                 problem = problem.or(refused);
-                Some(desired)
             }
-            None => None,
-        };
+            Err(error) => failed = Some(error),
+        }
         let status = observed(
             &self.before,
             &Ingredients {
@@ -135,7 +136,10 @@ impl Pass<'_, ConsumerGroup> {
         );
         self.tell_news(&status).await;
         self.publish(&status).await?;
-        Ok(Action::requeue(if group.autoscaling.is_some() { LAG } else { SETTLED }))
+        match failed {
+            Some(error) => Err(error),
+            None => Ok(Action::requeue(if group.autoscaling.is_some() { LAG } else { SETTLED })),
+        }
     }
 
     fn decided(&self, group: &ValidatedGroup, seen: &GroupObservation) -> Option<Move> {
@@ -161,33 +165,59 @@ impl Pass<'_, ConsumerGroup> {
         }
         match make_move(link.admin(), &group.id, reset, &offsets, seen).await {
             Ok(moved) => {
-                let note = format!("offsets of {} partitions were moved ({})", moved.partitions, moved.id);
-                self.tell("OffsetsReset", "Reset", note).await;
+                self.tell_moved(&moved).await;
                 Ok((Some(moved), None))
             }
             Err(error) => {
-                // Where no answer came, it may have been made all the same.
-                if matches!(error, ClientError::Api { .. }) {
-                    self.record(history::refused(&self.before)).await?;
-                }
-                refusal(error).map(|refusal| (None, Some(refusal)))
+                let moved = match error {
+                    ClientError::Api { .. } => self.after_refusal(link, group, reset).await?,
+                    // No answer came: it may have been made all the same, and stays begun.
+                    _ => None,
+                };
+                refusal(error).map(|refusal| (moved, Some(refusal)))
             }
         }
     }
 
+    /// Looks what became of a move that was refused: what was made of it all the same.
+    async fn after_refusal(
+        &mut self,
+        link: &Link,
+        group: &ValidatedGroup,
+        reset: &ValidatedReset,
+    ) -> Result<Option<OffsetResetStatus>, ReconcileError> {
+        let seen = link.group(group.interest(), true).await?;
+        match reset::refusal(reset, &self.before, &seen) {
+            Refusal::Made(partitions) => {
+                let moved = made(reset, partitions);
+                self.tell_moved(&moved).await;
+                return Ok(Some(moved));
+            }
+            Refusal::NotMade => self.record(history::refused(&self.before)).await?,
+            Refusal::Unknown => {}
+        }
+        Ok(None)
+    }
+
+    async fn tell_moved(&self, moved: &OffsetResetStatus) {
+        let note = format!("offsets of {} partitions were moved ({})", moved.partitions, moved.id);
+        self.tell("OffsetsReset", "Reset", note).await;
+    }
+
+    /// The members that the lag asks for, where that is asked for, and why the Deployment does not get them.
     async fn scale(
         &self,
         group: &ValidatedGroup,
         seen: &GroupObservation,
-    ) -> Result<(i32, Option<Problem>), ReconcileError> {
-        let Some(spec) = &group.autoscaling else { return Ok((0, None)) };
+    ) -> Result<(Option<i32>, Option<Problem>), ReconcileError> {
+        let Some(spec) = &group.autoscaling else { return Ok((None, None)) };
         let (client, namespace) = (&self.context.client, &self.key.namespace);
         let from = match present(client, namespace, &spec.deployment).await? {
             Ok(from) => from,
             Err(problem) => {
                 // For the status; it is not what the Deployment was told.
                 let desired = Recommendations::default().look(spec, seen, 0, Instant::now());
-                return Ok((desired, Some(problem)));
+                return Ok((Some(desired), Some(problem)));
             }
         };
         let desired = {
@@ -195,7 +225,7 @@ impl Pass<'_, ConsumerGroup> {
             lately.entry(self.key.clone()).or_default().look(spec, seen, from, Instant::now())
         };
         if desired == from {
-            return Ok((desired, None));
+            return Ok((Some(desired), None));
         }
         let refused = scale(client, namespace, &spec.deployment, desired).await?;
         if refused.is_none() {
@@ -207,7 +237,7 @@ impl Pass<'_, ConsumerGroup> {
             );
             self.tell("Scaled", "Scale", note).await;
         }
-        Ok((desired, refused))
+        Ok((Some(desired), refused))
     }
 
     async fn say_farewell(self) -> Result<Action, ReconcileError> {
@@ -221,7 +251,10 @@ impl Pass<'_, ConsumerGroup> {
             && !is_paused(&self.object)
             && owns()
             && membership::stays(&context.client, context, &want.cluster).await?;
-        if delete && let Some(cluster) = context.directory.cluster(&want.cluster) {
+        if delete {
+            let Some(cluster) = context.directory.cluster(&want.cluster) else {
+                return Err(self.blocked(&membership::unreadable(&want.cluster)).await?);
+            };
             let link = context.links.get(&want.cluster, &cluster)?;
             if let Err(reason) = link.if_reachable(groups::delete(link.admin(), &want.name)).await {
                 if !membership::is_namespace_going(&context.client, &self.key.namespace).await? {

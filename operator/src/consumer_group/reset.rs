@@ -13,7 +13,10 @@
 //!   is given up and the status asks for another id, whatever the goal: made twice, a move to the end skips
 //!   records, a shift goes too far, and every other one makes members read all of it again.
 //!
-//! What the coordinator refused was not made, and is open again.
+//! A refusal alone tells nothing: the commit may have been sent again after its answer was lost, and brokers
+//! refuse single partitions, such as those of a topic that has just gone, and take the others. So the group is
+//! looked at once more. A partition with the text means that the move was made, as far as it can be; the same
+//! committed offsets mean that it was not, and it is open again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -39,6 +42,34 @@ pub enum Move {
     WaitForAnswer(String),
     /// These partitions move; those that were moved already are left out, and there may be no others.
     Make(BTreeSet<TopicPartition>),
+}
+
+/// What became of a move that the coordinator refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// It was made, in that many partitions: by the first of two attempts, or without those that were refused.
+    Made(usize),
+    /// It was not made.
+    NotMade,
+    /// Nobody knows: somebody committed since, or not every partition could be asked.
+    Unknown,
+}
+
+/// Decides what a refusal means. `status` says that the move was begun, `group` was looked at afterwards.
+#[must_use]
+pub fn refusal(reset: &ValidatedReset, status: &ConsumerGroupStatus, group: &GroupObservation) -> Refusal {
+    let note = note(&reset.id);
+    let concerned = group.positions.iter().filter(|(partition, _)| reset.concerns(&partition.topic));
+    let moved = concerned.filter(|(_, position)| position.note == note).count();
+    let whole = !group.unanswered.keys().any(|topic| reset.concerns(topic));
+    let begun = history::begun(status, &reset.id);
+    if moved > 0 {
+        Refusal::Made(moved)
+    } else if whole && begun.is_some_and(|begun| begun.committed == history::committed(reset, group)) {
+        Refusal::NotMade
+    } else {
+        Refusal::Unknown
+    }
 }
 
 /// The text committed beside the offsets of a move.
@@ -120,7 +151,7 @@ mod tests {
             start,
             end,
             note: note.to_owned(),
-            waiting_since_ms: None,
+            ..Position::default()
         };
         let positions = [
             (TopicPartition::new("a", 0), position(Some(50), 10, 100, "")),
@@ -182,6 +213,27 @@ mod tests {
             };
             assert_eq!(decide(&reset, &given_up, &group(0)), Move::Interrupted, "that stays so");
         }
+    }
+
+    #[test]
+    fn a_refusal_is_believed_only_where_nothing_was_committed() {
+        let reset = reset(Goal::Latest, Some(&["a"]));
+        let status =
+            history::begin(&ConsumerGroupStatus::default(), &reset, &group(0), Timestamp::UNIX_EPOCH);
+        assert_eq!(refusal(&reset, &status, &group(2)), Refusal::NotMade, "members had joined");
+
+        // The answer to the first attempt was lost, or the other partition was refused.
+        let first = TopicPartition::new("a", 0);
+        let mut moved = group(2);
+        moved.positions.get_mut(&first).unwrap().note = note("again");
+        assert_eq!(refusal(&reset, &status, &moved), Refusal::Made(1));
+
+        let mut read_on = group(2);
+        read_on.positions.get_mut(&first).unwrap().committed = Some(60);
+        assert_eq!(refusal(&reset, &status, &read_on), Refusal::Unknown);
+        let mut unsure = group(0);
+        unsure.unanswered.insert("a".into(), ClientError::Usage("a-2 has no leader".into()));
+        assert_eq!(refusal(&reset, &status, &unsure), Refusal::Unknown);
     }
 
     #[test]

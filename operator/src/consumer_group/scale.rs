@@ -6,7 +6,7 @@ use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};
 use serde_json::json;
 
-use crate::api::error::{ReconcileError, is_forbidden, is_not_found};
+use crate::api::error::{ReconcileError, is_not_found};
 use crate::names::FIELD_MANAGER;
 use crate::problem::Problem;
 
@@ -50,11 +50,41 @@ fn refused(error: kube::Error, deployment: &str) -> Result<Problem, ReconcileErr
         let message = format!("there is no Deployment {deployment} to scale");
         return Ok(Problem::new("ScaleTargetNotFound", message));
     }
-    if is_forbidden(&error) {
-        let message = format!(
-            "the operator may not scale Deployment {deployment}: the chart's autoscaling.enabled grants it"
-        );
-        return Ok(Problem::new("ScaleForbidden", message));
+    match error {
+        // The API server's own refusal, or a webhook's: its words tell which.
+        kube::Error::Api(status) if status.code == 403 => {
+            let message = format!(
+                "the operator may not scale Deployment {deployment}: {}; the right to is granted by the chart's \
+                 operator.autoscaling.enabled",
+                status.message
+            );
+            Ok(Problem::new("ScaleForbidden", message))
+        }
+        kube::Error::Api(status) if [400, 422].contains(&status.code) => {
+            let message = format!("Deployment {deployment} cannot be scaled: {}", status.message);
+            Ok(Problem::new("ScaleRefused", message))
+        }
+        error => Err(error.into()),
     }
-    Err(error.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+
+    use super::*;
+
+    #[test]
+    fn what_the_api_refuses_is_said_in_its_words_and_the_rest_is_tried_again() {
+        let refusal = |code: u16, message: &str| {
+            let status = Status::failure(message, "Reason").with_code(code);
+            refused(kube::Error::Api(Box::new(status)), "readers").map_err(|error| error.to_string())
+        };
+        assert_eq!(refusal(404, "").unwrap().reason, "ScaleTargetNotFound");
+        let webhook = refusal(403, "admission webhook denied the request: not on Fridays").unwrap();
+        assert_eq!(webhook.reason, "ScaleForbidden");
+        assert!(webhook.message.contains("not on Fridays"), "{}", webhook.message);
+        assert_eq!(refusal(422, "replicas: Invalid value").unwrap().reason, "ScaleRefused");
+        assert!(refusal(429, "slow down").is_err() && refusal(500, "etcd").is_err());
+    }
 }

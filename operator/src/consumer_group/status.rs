@@ -43,7 +43,9 @@ pub struct Ingredients<'a> {
 #[must_use]
 pub fn observed(before: &ConsumerGroupStatus, from: &Ingredients<'_>, now: Timestamp) -> ConsumerGroupStatus {
     let seen = from.seen;
-    let lag_seconds = seen.lag_ms(now.as_millisecond()).map(|ms| ms / 1000);
+    let now_ms = now.as_millisecond();
+    let lag_seconds = seen.lag_ms(now_ms).map(|ms| ms / 1000);
+    let lag_seconds_at_least = seen.lag_ms_at_least(now_ms).map(|ms| ms / 1000);
     // What is known in part is shown only where it is more: less would read like a group that catches up.
     let lag_records = match seen.lag_records() {
         None if !seen.is_whole() => before.lag_records.max(seen.lag_at_least().filter(|lag| *lag > 0)),
@@ -51,7 +53,7 @@ pub fn observed(before: &ConsumerGroupStatus, from: &Ingredients<'_>, now: Times
     };
     let offset_reset = from.moved.clone().or_else(|| before.offset_reset.clone());
     let mut verdicts = vec![ready(from)];
-    verdicts.extend(lagging(from, before, lag_seconds));
+    verdicts.extend(lagging(from, before, lag_seconds_at_least));
     verdicts.extend(reset(from, offset_reset.as_ref()));
     ConsumerGroupStatus {
         observed_generation: from.generation,
@@ -63,7 +65,7 @@ pub fn observed(before: &ConsumerGroupStatus, from: &Ingredients<'_>, now: Times
         worst_partition: worst_partition(before, seen, lag_records),
         lag_records,
         lag_seconds: match lag_seconds {
-            None if !seen.is_whole() => before.lag_seconds,
+            None if !seen.is_whole() || seen.is_age_unknown() => before.lag_seconds,
             seconds => steady(before.lag_seconds, seconds, false),
         },
         offset_reset_history: history::after(before, from.moved.as_ref(), from.reset),
@@ -140,7 +142,8 @@ fn lagging(
         }
         (None, None)
             if is_true(&before.conditions, LAGGING)
-                && (unknown.is_some() || !well_within(from, lag, lag_seconds)) =>
+                && (unknown.is_some() || is_unsure(from) || !well_within(from, lag, lag_seconds))
+                && same_limits(from, before) =>
         {
             // Around the limit it does not flip back and forth, and it has not caught up before that is known.
             let reason = find(&before.conditions, LAGGING);
@@ -153,6 +156,16 @@ fn lagging(
             None => Verdict::no(LAGGING, "WithinLimits", "the group keeps up"),
         },
     })
+}
+
+/// Nobody knows for how long the group's next records have waited, and it matters.
+fn is_unsure(from: &Ingredients<'_>) -> bool {
+    from.group.lag_seconds_max.is_some() && from.seen.is_age_unknown()
+}
+
+/// The limits are those that the condition was about.
+fn same_limits(from: &Ingredients<'_>, before: &ConsumerGroupStatus) -> bool {
+    find(&before.conditions, LAGGING).is_some_and(|old| old.observed_generation == from.generation)
 }
 
 /// Why it is not known how far behind the group is.
@@ -179,7 +192,10 @@ fn reset(from: &Ingredients<'_>, done: Option<&OffsetResetStatus>) -> Option<Ver
         Some(Move::Done) => Verdict::yes(
             OFFSETS_RESET,
             "Done",
-            format!("the offsets were moved before ({}): to move them again, give another id", wanted.id),
+            format!(
+                "a move with this id was made or given up before ({}): to move the offsets, give another id",
+                wanted.id
+            ),
         ),
         Some(Move::Interrupted) => Verdict::no(
             OFFSETS_RESET,

@@ -206,7 +206,9 @@ async fn fill_times(
     times.look_up(admin, &wanted).await;
     for position in observations.iter_mut().flatten().flat_map(|group| &mut group.positions) {
         let (partition, position) = position;
-        position.waiting_since_ms = position.next_record().and_then(|next| times.get(partition, next));
+        let Some(next) = position.next_record() else { continue };
+        position.waiting_since_ms = times.get(partition, next);
+        position.age_unknown = position.waiting_since_ms.is_none() && !times.is_empty(partition, next);
     }
 }
 

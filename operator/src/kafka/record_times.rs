@@ -14,9 +14,12 @@ use millrace_protocol::wire::RecordSet;
 const GLANCE_BYTES: i32 = 4 * 1024;
 /// Partitions in one request.
 const TOGETHER_MAX: usize = 256;
-/// Partitions whose first batch was too large for a glance, asked one by one in one round; the rest waits
-/// for the next round.
+/// Partitions whose first batch was too large for a glance, asked one by one in one round; the others have
+/// their turn in the next rounds.
 const ALONE_MAX: usize = 64;
+/// Asked of a partition alone: a batch without records, such as the mark of a transaction's end, is followed by
+/// others. The first batch comes whole, whatever its size (KIP-74).
+const ALONE_BYTES: i32 = 64 * 1024;
 /// A batch that unpacks to more is not looked into.
 const BATCH_BYTES_MAX: usize = 128 << 20;
 /// Topic ids take the place of names from here on (KIP-516).
@@ -26,6 +29,19 @@ const FETCH_BY_ID: i16 = 13;
 #[derive(Debug, Default)]
 pub struct RecordTimes {
     known: BTreeMap<TopicPartition, BTreeMap<i64, i64>>,
+    /// Where a record was looked for in the last round, and there is none.
+    empty: BTreeSet<(TopicPartition, i64)>,
+    /// The partition that was asked alone last, of each leader: the next round goes on behind it.
+    last_alone: BTreeMap<i32, TopicPartition>,
+}
+
+/// What was read at an offset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Read {
+    /// A record, written at that time, in milliseconds since 1970.
+    Record(i64),
+    /// Nothing that a consumer would be given.
+    Empty,
 }
 
 impl RecordTimes {
@@ -35,10 +51,17 @@ impl RecordTimes {
         self.known.get(partition)?.get(&offset).copied()
     }
 
+    /// Whether it is known that no record stands at `offset` or closely behind it.
+    #[must_use]
+    pub fn is_empty(&self, partition: &TopicPartition, offset: i64) -> bool {
+        self.empty.contains(&(partition.clone(), offset))
+    }
+
     /// Reads the times that are `wanted` and not known, and forgets those that are not wanted. What cannot
     /// be read stays unknown.
     pub async fn look_up(&mut self, admin: &Admin, wanted: &BTreeSet<(TopicPartition, i64)>) {
         self.forget_all_but(wanted);
+        self.empty.clear();
         let missing: Vec<(TopicPartition, i64)> = wanted
             .iter()
             .filter(|(partition, offset)| self.get(partition, *offset).is_none())
@@ -72,24 +95,37 @@ impl RecordTimes {
         for together in asked.chunks(TOGETHER_MAX) {
             match fetch(admin, cluster, leader, together, GLANCE_BYTES).await {
                 Ok(found) => {
-                    large.extend(together.iter().filter(|(one, _)| !found.contains_key(one)).cloned());
+                    let seen = |one: &TopicPartition| matches!(found.get(one), Some(Read::Record(_)));
+                    large.extend(together.iter().filter(|(one, _)| !seen(one)).cloned());
                     self.remember(together, &found);
                 }
                 Err(error) => tracing::debug!(%error, leader, "times of records cannot be read"),
             }
         }
-        for alone in large.chunks(1).take(ALONE_MAX) {
-            // The first partition of a request gives its first batch whole, whatever its size (KIP-74).
-            match fetch(admin, cluster, leader, alone, 1).await {
-                Ok(found) => self.remember(alone, &found),
+        // By partition: who comes behind the last one of the round before is first.
+        large.sort_unstable();
+        if let Some(last) = self.last_alone.get(&leader) {
+            let served = large.partition_point(|(partition, _)| partition <= last);
+            large.rotate_left(served);
+        }
+        for alone in large.iter().take(ALONE_MAX) {
+            let asked = std::slice::from_ref(alone);
+            match fetch(admin, cluster, leader, asked, ALONE_BYTES).await {
+                Ok(found) => {
+                    self.remember(asked, &found);
+                    if found.get(&alone.0) == Some(&Read::Empty) {
+                        self.empty.insert(alone.clone());
+                    }
+                }
                 Err(error) => tracing::debug!(%error, leader, "the time of a record cannot be read"),
             }
+            self.last_alone.insert(leader, alone.0.clone());
         }
     }
 
-    fn remember(&mut self, asked: &[(TopicPartition, i64)], found: &BTreeMap<TopicPartition, i64>) {
+    fn remember(&mut self, asked: &[(TopicPartition, i64)], found: &BTreeMap<TopicPartition, Read>) {
         for (partition, offset) in asked {
-            if let Some(time_ms) = found.get(partition) {
+            if let Some(Read::Record(time_ms)) = found.get(partition) {
                 self.known.entry(partition.clone()).or_default().insert(*offset, *time_ms);
             }
         }
@@ -103,14 +139,14 @@ impl RecordTimes {
     }
 }
 
-/// The time of the first record at or after each offset, where the answer holds it.
+/// The first record at or after each offset, where the answer tells.
 async fn fetch(
     admin: &Admin,
     cluster: &ClusterView,
     leader: i32,
     asked: &[(TopicPartition, i64)],
     partition_bytes: i32,
-) -> Result<BTreeMap<TopicPartition, i64>, ClientError> {
+) -> Result<BTreeMap<TopicPartition, Read>, ClientError> {
     let make = |version: i16| request(cluster, asked, partition_bytes, version);
     let response = admin.client().send_with(Target::Broker(leader), make).await?;
     Ok(times(cluster, asked, response))
@@ -151,7 +187,7 @@ fn times(
     cluster: &ClusterView,
     asked: &[(TopicPartition, i64)],
     response: FetchResponse,
-) -> BTreeMap<TopicPartition, i64> {
+) -> BTreeMap<TopicPartition, Read> {
     let offsets: BTreeMap<&TopicPartition, i64> =
         asked.iter().map(|(partition, offset)| (partition, *offset)).collect();
     let mut found = BTreeMap::new();
@@ -160,9 +196,9 @@ fn times(
         for data in topic.partitions {
             let partition = TopicPartition::new(name.as_str(), data.partition_index);
             if let Some(offset) = offsets.get(&partition)
-                && let Some(time_ms) = first_time(data, *offset)
+                && let Some(read) = first_record(data, *offset)
             {
-                found.insert(partition, time_ms);
+                found.insert(partition, read);
             }
         }
     }
@@ -182,22 +218,25 @@ fn name_of(
     same.next().map(|name| name.to_string())
 }
 
-/// The time of the first record at or after `offset`.
-fn first_time(data: PartitionData, offset: i64) -> Option<i64> {
+/// The first record at or after `offset`; `None` when that cannot be said: an error, no batch that is whole, or
+/// one that cannot be read.
+fn first_record(data: PartitionData, offset: i64) -> Option<Read> {
     if !data.error_code.is_ok() {
         return None;
     }
     let Some(RecordSet::Memory(bytes)) = data.records else { return None };
+    let mut read = None;
     for batch in Batches::new(bytes).whole() {
         let batch = batch.ok().filter(|batch| batch.validate().is_ok())?;
+        read = Some(Read::Empty);
         if batch.header.attributes.is_control() || batch.header.last_offset() < offset {
             continue;
         }
         let body = batch.body(BATCH_BYTES_MAX).ok()?;
         let mut records = body.refs().flatten();
         if let Some(record) = records.find(|record| record.offset >= offset) {
-            return Some(record.timestamp_ms);
+            return Some(Read::Record(record.timestamp_ms));
         }
     }
-    None
+    read
 }

@@ -46,9 +46,11 @@ pub struct Position {
     pub start: i64,
     /// The offset after the last record.
     pub end: i64,
-    /// When the next record to read was written, in milliseconds since 1970; `None` when all is read, or
-    /// the record cannot be read.
+    /// When the next record to read was written, in milliseconds since 1970; `None` when all is read, or that
+    /// is not known.
     pub waiting_since_ms: Option<i64>,
+    /// There are records to read, and it is not known since when.
+    pub age_unknown: bool,
 }
 
 impl Position {
@@ -110,10 +112,23 @@ impl GroupObservation {
         self.positions.values().map(Position::backlog).sum()
     }
 
-    /// Milliseconds that the oldest unread record has waited; 0 when all is read.
+    /// It is not known for how long the next record of some partition has waited.
+    #[must_use]
+    pub fn is_age_unknown(&self) -> bool {
+        self.positions.values().any(|position| position.age_unknown)
+    }
+
+    /// Milliseconds that the oldest unread record has waited; 0 when all is read. `None` as well where that is
+    /// known in part only.
     #[must_use]
     pub fn lag_ms(&self, now_ms: i64) -> Option<i64> {
-        self.lag_records()?;
+        self.lag_ms_at_least(now_ms).filter(|_| self.is_whole() && !self.is_age_unknown())
+    }
+
+    /// As far as it is known.
+    #[must_use]
+    pub fn lag_ms_at_least(&self, now_ms: i64) -> Option<i64> {
+        self.lag_at_least()?;
         let waits = self.positions.values().filter_map(|position| position.waiting_since_ms);
         Some(waits.map(|since| (now_ms - since).max(0)).max().unwrap_or(0))
     }
@@ -132,7 +147,7 @@ mod tests {
     use super::*;
 
     fn position(committed: Option<i64>, start: i64, end: i64, since: Option<i64>) -> Position {
-        Position { committed, start, end, waiting_since_ms: since, note: String::new() }
+        Position { committed, start, end, waiting_since_ms: since, ..Position::default() }
     }
 
     fn group(positions: Vec<(i32, Position)>) -> GroupObservation {
@@ -153,6 +168,14 @@ mod tests {
         assert_eq!(group.backlog(), 10 + 15 + 25, "without a committed offset all that is there waits");
         assert_eq!(group.lag_ms(10_000), Some(5_000));
         assert_eq!(group.worst().map(|(partition, lag)| (partition.partition, lag)), Some((3, 25)));
+    }
+
+    #[test]
+    fn an_age_that_could_not_be_read_is_not_taken_for_none() {
+        let unread = Position { age_unknown: true, ..position(Some(5), 0, 9, None) };
+        let group = group(vec![(0, position(Some(90), 0, 100, Some(5_000))), (1, unread)]);
+        assert_eq!((group.lag_ms(10_000), group.lag_ms_at_least(10_000)), (None, Some(5_000)));
+        assert_eq!(group.lag_records(), Some(14));
     }
 
     #[test]
