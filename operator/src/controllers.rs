@@ -17,7 +17,7 @@ use kube::runtime::controller::{Action, Config};
 use kube::runtime::reflector::{Lookup, ObjectRef, Store};
 use kube::runtime::watcher::Event;
 use kube::{Api, Client, Resource, ResourceExt};
-use millrace_crds::BrokerCluster;
+use millrace_crds::{BrokerCluster, ConsumerGroup, Topic};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::error::ReconcileError;
@@ -34,6 +34,9 @@ const SUBJECTS_AT_A_TIME: u16 = 32;
 /// The longest wait for what must happen first and nobody tells about: brokers that answer again, a namespace
 /// that goes.
 const WAITING_MAX: Duration = Duration::from_secs(15);
+/// A reconcile that has not come to its end by then is given up and tried again: an answer that never comes would
+/// keep its object from being looked at for ever. Calls to brokers and their retries end sooner.
+const PASS_MAX: Duration = Duration::from_secs(180);
 /// Clusters at a time.
 const CLUSTERS_AT_A_TIME: u16 = 8;
 
@@ -102,10 +105,14 @@ pub async fn run(
         () = stop.cancelled() => return drain(&mut running).await,
     }
     for (scope, route) in scopes.iter().zip(routes) {
-        let context = || Arc::clone(&context);
         let (topics, groups) = (topic::reconcile::reconcile, consumer_group::reconcile::reconcile);
-        running.push(subjects(context(), scope, route.topics, &stop, watched::topic, topics));
-        running.push(subjects(context(), scope, route.groups, &stop, watched::group, groups));
+        let topic_gone: Gone<Topic> =
+            |context, key, topic| watched::topic_is_gone(context, key, topic.map(watched::topic_wanted));
+        let group_gone: Gone<ConsumerGroup> =
+            |context, key, group| watched::group_is_gone(context, key, group.map(watched::group_wanted));
+        let context = || Arc::clone(&context);
+        running.push(subjects(context(), scope, route.topics, &stop, watched::topic, topics, topic_gone));
+        running.push(subjects(context(), scope, route.groups, &stop, watched::group, groups, group_gone));
     }
     ready();
     drain(&mut running).await;
@@ -170,7 +177,8 @@ fn clusters(
         .watches_stream(children::<NetworkPolicy>(scope.api(&client)), owner)
         .reconcile_on(references(bell))
         .graceful_shutdown_on(stop.clone().cancelled_owned());
-    (start(controller, context, broker_cluster::reconcile::reconcile), store)
+    let gone: Gone<BrokerCluster> = |context, key, _| watched::cluster_is_gone(context, key);
+    (start(controller, store.clone(), context, broker_cluster::reconcile::reconcile, gone), store)
 }
 
 /// What belongs to clusters: topics or groups. `note` hears what the watch brings.
@@ -181,6 +189,7 @@ fn subjects<K, F, R>(
     stop: &CancellationToken,
     note: fn(&Context, &mut Known, &Event<Guarded<K>>),
     reconcile: F,
+    gone: Gone<K>,
 ) -> BoxFuture<'static, ()>
 where
     K: Managed + Send + Sync + 'static,
@@ -190,11 +199,11 @@ where
     let (noting, mut known) = (Arc::clone(&context), Known::default());
     let (objects, store) =
         resources::<K>(scope.api(&context.client), move |event: &_| note(&noting, &mut known, event));
-    let controller = Controller::for_stream(objects, store)
+    let controller = Controller::for_stream(objects, store.clone())
         .with_config(Config::default().concurrency(SUBJECTS_AT_A_TIME))
         .reconcile_on(references(&bell))
         .graceful_shutdown_on(stop.clone().cancelled_owned());
-    start(controller, context, reconcile)
+    start(controller, store, context, reconcile, gone)
 }
 
 fn owner<K: ResourceExt>(child: K) -> Option<ObjectRef<Guarded<BrokerCluster>>> {
@@ -209,11 +218,16 @@ where
     bell.stream().map(|key| ObjectRef::new(&key.name).within(&key.namespace))
 }
 
-/// Runs a controller with metrics, back-off and the log around each reconcile.
+/// Forgets a resource that is not there any more; the resource, where it could be read.
+type Gone<K> = fn(&Context, &ObjectKey, Option<&K>);
+
+/// Runs a controller with metrics, a limit, back-off and the log around each reconcile.
 fn start<K, F, R>(
     controller: Controller<Guarded<K>>,
+    store: Store<Guarded<K>>,
     context: Arc<Context>,
     reconcile: F,
+    gone: Gone<K>,
 ) -> BoxFuture<'static, ()>
 where
     K: Managed + Send + Sync + 'static,
@@ -222,13 +236,15 @@ where
 {
     let kind = K::KIND;
     let measured = move |object: Arc<Guarded<K>>, context: Arc<Context>| {
-        let reconcile = reconcile.clone();
+        let (reconcile, known) = (reconcile.clone(), store.clone());
         async move {
             let key = ObjectKey::of(&*object);
             let began = context.started(kind);
-            let result = match reconcile(object, Arc::clone(&context)).await {
-                Err(error) if error.is_farewell() => Ok(Action::await_change()),
-                result => result,
+            let done = tokio::time::timeout(PASS_MAX, reconcile(Arc::clone(&object), Arc::clone(&context)));
+            let result = match done.await {
+                Ok(Err(error)) if error.is_farewell() => Ok(Action::await_change()),
+                Ok(result) => result,
+                Err(_) => Err(ReconcileError::TimedOut(PASS_MAX)),
             };
             match &result {
                 Ok(_) => {
@@ -236,6 +252,11 @@ where
                     context.metrics.succeeded(kind, &key, began.elapsed());
                 }
                 Err(error) => context.metrics.failed(kind, error.class(), began.elapsed()),
+            }
+            if known.get(&ObjectRef::new(&key.name).within(&key.namespace)).is_none() {
+                // Deleted meanwhile: what the pass noted about it would stay for ever.
+                gone(&context, &key, object.0.as_ref().ok());
+                return Ok(Action::await_change());
             }
             result
         }

@@ -130,6 +130,12 @@ impl Claims {
         objects.find(|object| allowed(object)).cloned()
     }
 
+    /// Whether anybody wants it, let in or not.
+    #[must_use]
+    pub fn is_wanted(&self, want: &Want) -> bool {
+        self.inner.lock().by_want.contains_key(want)
+    }
+
     /// All resources of a cluster.
     #[must_use]
     pub fn of_cluster(&self, cluster: &ObjectKey) -> Vec<ObjectKey> {

@@ -46,12 +46,22 @@ struct Shared {
     pulse: Pulse,
 }
 
+/// Takes the address.
+///
+/// # Errors
+/// When it cannot be listened on.
+pub async fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let listener = TcpListener::bind(address).await?;
+    tracing::info!(address = %listener.local_addr()?, "metrics and probes");
+    Ok(listener)
+}
+
 /// Serves until it is stopped.
 ///
 /// # Errors
-/// When the address cannot be listened on.
+/// What listening meets.
 pub async fn serve(
-    address: SocketAddr,
+    listener: TcpListener,
     context: Arc<Context>,
     readiness: Readiness,
     pulse: Pulse,
@@ -62,8 +72,6 @@ pub async fn serve(
         .route("/livez", get(alive))
         .route("/readyz", get(ready))
         .with_state(Shared { context, readiness, pulse });
-    let listener = TcpListener::bind(address).await?;
-    tracing::info!(%address, "metrics and probes");
     axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
 }
 

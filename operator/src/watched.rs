@@ -84,9 +84,7 @@ pub fn cluster(context: &Context, known: &mut Known, event: &Event<DeserializeGu
     for key in known.take(event) {
         context.directory.remove_cluster(&key);
         context.links.remove(&key);
-        context.ledger.forget(&key.namespace, &key.name);
-        context.refusals.forget(&key);
-        forget(context, BrokerCluster::KIND, &key);
+        cluster_is_gone(context, &key);
         ring_dependents(context, &key);
     }
 }
@@ -94,49 +92,80 @@ pub fn cluster(context: &Context, known: &mut Known, event: &Event<DeserializeGu
 /// An event about Topics.
 pub fn topic(context: &Context, known: &mut Known, event: &Event<DeserializeGuard<Topic>>) {
     if let Event::Apply(DeserializeGuard(Ok(topic))) | Event::InitApply(DeserializeGuard(Ok(topic))) = event {
-        let key = ObjectKey::of(topic);
-        let want = Want {
-            cluster: ObjectKey::of_cluster(&topic.spec.cluster_ref, &key.namespace),
-            name: topic_name(&key.name, &topic.spec).to_owned(),
-        };
+        let want = topic_wanted(topic);
         let has = topic.status.as_ref().is_some_and(|status| status.topic_id.is_some());
         put(&context.directory.topics, &context.bells.topics, want, has, topic);
     }
     for key in known.take(event) {
-        context.scaling.demands.lock().remove(&key);
-        forget(context, Topic::KIND, &key);
-        let Some((want, rivals)) = context.directory.topics.remove(&key) else { continue };
-        if rivals.is_empty()
-            && let Some(link) = context.links.existing(&want.cluster)
-        {
-            link.forget_topic(&want.name);
-        }
-        context.bells.topics.pull_all(rivals);
+        let want = context.directory.topics.remove(&key).map(|(want, rivals)| {
+            context.bells.topics.pull_all(rivals);
+            want
+        });
+        topic_is_gone(context, &key, want);
     }
 }
 
 /// An event about ConsumerGroups.
 pub fn group(context: &Context, known: &mut Known, event: &Event<DeserializeGuard<ConsumerGroup>>) {
     if let Event::Apply(DeserializeGuard(Ok(group))) | Event::InitApply(DeserializeGuard(Ok(group))) = event {
-        let key = ObjectKey::of(group);
-        let want = Want {
-            cluster: ObjectKey::of_cluster(&group.spec.cluster_ref, &key.namespace),
-            name: group_id(&key.name, &group.spec).to_owned(),
-        };
+        let want = group_wanted(group);
         let ready = group.status.as_ref().and_then(|status| find(&status.conditions, READY));
         let has = ready.is_some_and(|ready| ready.reason != RESOURCE_CONFLICT);
         put(&context.directory.groups, &context.bells.groups, want, has, group);
     }
     for key in known.take(event) {
-        context.scaling.recommendations.lock().remove(&key);
-        forget(context, ConsumerGroup::KIND, &key);
-        let Some((want, rivals)) = context.directory.groups.remove(&key) else { continue };
-        if rivals.is_empty()
-            && let Some(link) = context.links.existing(&want.cluster)
-        {
-            link.forget_group(&want.name);
-        }
-        context.bells.groups.pull_all(rivals);
+        let want = context.directory.groups.remove(&key).map(|(want, rivals)| {
+            context.bells.groups.pull_all(rivals);
+            want
+        });
+        group_is_gone(context, &key, want);
+    }
+}
+
+/// The topic that a resource is about.
+#[must_use]
+pub fn topic_wanted(topic: &Topic) -> Want {
+    let key = ObjectKey::of(topic);
+    let cluster = ObjectKey::of_cluster(&topic.spec.cluster_ref, &key.namespace);
+    Want { cluster, name: topic_name(&key.name, &topic.spec).to_owned() }
+}
+
+/// The group that a resource is about.
+#[must_use]
+pub fn group_wanted(group: &ConsumerGroup) -> Want {
+    let key = ObjectKey::of(group);
+    let cluster = ObjectKey::of_cluster(&group.spec.cluster_ref, &key.namespace);
+    Want { cluster, name: group_id(&key.name, &group.spec).to_owned() }
+}
+
+/// Forgets a BrokerCluster that is not there any more.
+pub fn cluster_is_gone(context: &Context, key: &ObjectKey) {
+    context.ledger.forget(&key.namespace, &key.name);
+    context.refusals.forget(key);
+    forget(context, BrokerCluster::KIND, key);
+}
+
+/// Forgets a Topic that is not there any more, and stops to watch what it wanted, unless somebody else does.
+pub fn topic_is_gone(context: &Context, key: &ObjectKey, want: Option<Want>) {
+    context.scaling.demands.lock().remove(key);
+    forget(context, Topic::KIND, key);
+    if let Some(want) = want
+        && !context.directory.topics.is_wanted(&want)
+        && let Some(link) = context.links.existing(&want.cluster)
+    {
+        link.forget_topic(&want.name);
+    }
+}
+
+/// As [`topic_is_gone`], of a ConsumerGroup.
+pub fn group_is_gone(context: &Context, key: &ObjectKey, want: Option<Want>) {
+    context.scaling.recommendations.lock().remove(key);
+    forget(context, ConsumerGroup::KIND, key);
+    if let Some(want) = want
+        && !context.directory.groups.is_wanted(&want)
+        && let Some(link) = context.links.existing(&want.cluster)
+    {
+        link.forget_group(&want.name);
     }
 }
 

@@ -1,5 +1,7 @@
 //! Why a reconcile did not come to an end. The object is looked at again after its back-off.
 
+use std::time::Duration;
+
 use millrace_client::ClientError;
 use thiserror::Error;
 
@@ -15,6 +17,9 @@ pub enum ReconcileError {
     /// Something must happen first that nobody tells about.
     #[error("waiting: {0}")]
     Waiting(String),
+    /// It went on for too long.
+    #[error("given up after {} s: an answer did not come", .0.as_secs())]
+    TimedOut(Duration),
     /// An object does not fit its JSON form.
     #[error("JSON: {0}")]
     Json(#[from] serde_json::Error),
@@ -28,7 +33,7 @@ impl From<kube::Error> for ReconcileError {
 
 impl ReconcileError {
     /// All that [`Self::class`] gives.
-    pub const CLASSES: [&'static str; 4] = ["kubernetes", "kafka", "waiting", "json"];
+    pub const CLASSES: [&'static str; 5] = ["kubernetes", "kafka", "waiting", "timeout", "json"];
 
     /// What is missing goes with its namespace: nothing is left to do.
     #[must_use]
@@ -43,6 +48,7 @@ impl ReconcileError {
             Self::Kubernetes(_) => "kubernetes",
             Self::Kafka(_) => "kafka",
             Self::Waiting(_) => "waiting",
+            Self::TimedOut(_) => "timeout",
             Self::Json(_) => "json",
         }
     }

@@ -57,6 +57,9 @@ pub(super) struct RunArgs {
 pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let stop = CancellationToken::new();
     stop_on_signals(stop.clone())?;
+    // Before anything is done: an operator that nobody can look at does not work in silence.
+    let at = || format!("HTTP on {}", args.http_listen);
+    let listener = http::listen(args.http_listen).await.with_context(at)?;
     let client = Client::try_default().await.context("there is no way to the Kubernetes API")?;
     if args.install_crds {
         install::install(&client).await?;
@@ -68,11 +71,11 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let (readiness, pulse) = (Readiness::default(), Pulse::default());
     let serving = {
         let (context, readiness, pulse) = (Arc::clone(&context), readiness.clone(), pulse.clone());
-        tokio::spawn(http::serve(args.http_listen, context, readiness, pulse, stop.clone()))
+        tokio::spawn(http::serve(listener, context, readiness, pulse, stop.clone()))
     };
     pulse.during(lead(&args, client, &identity, context, &readiness, &stop)).await?;
     stop.cancel();
-    serving.await?.with_context(|| format!("HTTP on {}", args.http_listen))?;
+    serving.await?.with_context(at)?;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
 }

@@ -16,12 +16,11 @@ use super::news::{News, news};
 use super::reset::{self, Move, Refusal, decide};
 use super::scale::{present, scale};
 use super::status::{Ingredients, observed};
-use super::validate::{ValidatedGroup, ValidatedReset, group_id, validate};
+use super::validate::{ValidatedGroup, ValidatedReset, validate};
 use crate::api::error::ReconcileError;
 use crate::api::finalizer;
 use crate::conditions::{READY, Verdict};
 use crate::context::Context;
-use crate::directory::Want;
 use crate::kafka::connect::explained;
 use crate::kafka::groups::{self, GroupObservation};
 use crate::kafka::link::Link;
@@ -29,6 +28,7 @@ use crate::membership::{self, Denied};
 use crate::names::{ObjectKey, is_paused};
 use crate::pass::Pass;
 use crate::problem::Problem;
+use crate::watched::group_wanted;
 
 /// A settled group is looked at again after this long, whatever the watches and polls may have missed.
 const SETTLED: Duration = Duration::from_secs(600);
@@ -53,12 +53,6 @@ pub async fn reconcile(
 }
 
 impl Pass<'_, ConsumerGroup> {
-    /// The group that the resource is about.
-    fn want(&self) -> Want {
-        let cluster = ObjectKey::of_cluster(&self.object.spec.cluster_ref, &self.key.namespace);
-        Want { cluster, name: group_id(&self.key.name, &self.object.spec).to_owned() }
-    }
-
     async fn run(mut self) -> Result<Action, ReconcileError> {
         if self.is_going() {
             return self.say_farewell().await;
@@ -71,7 +65,7 @@ impl Pass<'_, ConsumerGroup> {
             Err(problem) => return self.turn_down(Verdict::no(READY, problem.reason, problem.message)).await,
         };
         let claims = &self.context.directory.groups;
-        let link = match membership::admitted(self.context, claims, &self.key, &self.want()) {
+        let link = match membership::admitted(self.context, claims, &self.key, &group_wanted(&self.object)) {
             Ok(link) => link,
             Err(Denied::Verdict(verdict)) => return self.turn_down(verdict).await,
             Err(Denied::NotAskedYet) => return Ok(Action::requeue(SETTLED)),
@@ -244,7 +238,7 @@ impl Pass<'_, ConsumerGroup> {
         if !finalizer::is_held(&self.object) {
             return Ok(Action::await_change());
         }
-        let (context, want) = (self.context, self.want());
+        let (context, want) = (self.context, group_wanted(&self.object));
         // One that the cluster does not let in has none.
         let owns = || context.directory.group_owner(&want).is_some_and(|owner| owner == self.key);
         let delete = self.object.spec.deletion_policy == Some(DeletionPolicy::Delete)

@@ -14,7 +14,7 @@ use super::autoscale::{Growth, Load};
 use super::farewell::{Circumstances, Farewell, farewell};
 use super::plan::{TopicChange, TopicPlan};
 use super::status::{Ingredients, observed};
-use super::validate::{ValidatedTopic, topic_name, validate};
+use super::validate::{ValidatedTopic, validate};
 use crate::api::error::ReconcileError;
 use crate::api::finalizer;
 use crate::conditions::{READY, Verdict, find};
@@ -26,6 +26,7 @@ use crate::kafka::topics::{self, TopicObservation};
 use crate::membership::{self, Denied};
 use crate::names::{ObjectKey, is_paused};
 use crate::pass::Pass;
+use crate::watched::topic_wanted;
 
 /// A settled topic is looked at again after this long, whatever the watches and polls may have missed.
 const SETTLED: Duration = Duration::from_secs(600);
@@ -52,12 +53,6 @@ pub async fn reconcile(
 }
 
 impl Pass<'_, Topic> {
-    /// The topic that the resource is about.
-    fn want(&self) -> Want {
-        let cluster = ObjectKey::of_cluster(&self.object.spec.cluster_ref, &self.key.namespace);
-        Want { cluster, name: topic_name(&self.key.name, &self.object.spec).to_owned() }
-    }
-
     async fn run(mut self) -> Result<Action, ReconcileError> {
         if self.is_going() {
             return self.say_farewell().await;
@@ -70,7 +65,7 @@ impl Pass<'_, Topic> {
             Err(problem) => return self.turn_down(Verdict::no(READY, problem.reason, problem.message)).await,
         };
         let claims = &self.context.directory.topics;
-        let link = match membership::admitted(self.context, claims, &self.key, &self.want()) {
+        let link = match membership::admitted(self.context, claims, &self.key, &topic_wanted(&self.object)) {
             Ok(link) => link,
             Err(Denied::Verdict(verdict)) => return self.turn_down(verdict).await,
             Err(Denied::NotAskedYet) => return Ok(Action::requeue(SETTLED)),
@@ -142,7 +137,7 @@ impl Pass<'_, Topic> {
         if !finalizer::is_held(&self.object) {
             return Ok(Action::await_change());
         }
-        let (context, want) = (self.context, self.want());
+        let (context, want) = (self.context, topic_wanted(&self.object));
         let circumstances = Circumstances {
             policy: Some(self.object.spec.deletion_policy.unwrap_or(DeletionPolicy::Delete)),
             paused: is_paused(&self.object),
