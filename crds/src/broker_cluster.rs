@@ -64,7 +64,7 @@ pub struct BrokerClusterSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub storage: Option<StorageSpec>,
     /// Where clients outside of Kubernetes connect. Inside, NAME-bootstrap.NAMESPACE.svc:9092 is always
-    /// there.
+    /// there. Connections are neither encrypted nor authenticated: whoever reaches a port may do everything.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 8))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
@@ -228,7 +228,8 @@ pub struct NetworkPolicySpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
     /// Who may reach port 9092, as in NetworkPolicy.spec.ingress.from. When absent, everybody. Brokers of the
-    /// cluster and the operator always may.
+    /// cluster and the operator always may. Ports of listeners and of metrics stay open to all: those who come
+    /// through a load balancer have addresses that no selector knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "crate::schema::foreign_list")]
     pub clients: Option<Vec<k8s_openapi::api::networking::v1::NetworkPolicyPeer>>,
@@ -266,7 +267,7 @@ pub struct BrokerClusterStatus {
     pub brokers: Vec<BrokerStatus>,
     /// Ready: all brokers serve with the settings of the spec. Progressing: something is being changed.
     /// StorageResized: the volumes are as large as the spec asks. RackKnown: every broker was told its zone.
-    /// Paused: the operator leaves the cluster alone.
+    /// Paused: the operator leaves the cluster alone, as the annotation millrace.dev/pause: "true" asks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,

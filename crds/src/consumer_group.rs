@@ -159,12 +159,13 @@ pub struct GroupAutoscaling {
     /// What to scale, in the namespace of this object. Leave spec.replicas out of its manifest, and do not
     /// point a HorizontalPodAutoscaler at it.
     pub target_ref: ScaleTarget,
-    /// Never fewer. With 0 the members go when there is nothing to read. When absent, 1.
+    /// Never fewer, even where the topics have fewer partitions. With 0 the members go when there is nothing to
+    /// read. When absent, 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 10_000))]
     pub min_replicas: Option<i32>,
-    /// Never more; and never more than the topics have partitions, since further members would have nothing
-    /// to read.
+    /// Never more; and above minReplicas never more than the topics have partitions, since further members
+    /// would have nothing to read.
     #[schemars(range(min = 1, max = 10_000))]
     pub max_replicas: i32,
     /// Records of lag for which one more member is wanted.
@@ -238,7 +239,8 @@ pub struct ConsumerGroupStatus {
     pub desired_replicas: Option<i32>,
     /// Ready: the group is as the spec expects, or has not joined yet. Lagging: it is further behind than
     /// spec.maxLag. Both are Unknown while a partition cannot be asked, such as one without a leader.
-    /// OffsetsReset: what became of spec.offsetReset. Paused: the operator leaves it alone.
+    /// OffsetsReset: what became of spec.offsetReset. Paused: the operator leaves the group alone, as the
+    /// annotation millrace.dev/pause: "true" asks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,

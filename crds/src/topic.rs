@@ -183,7 +183,8 @@ pub struct TopicStatus {
     /// Bytes that it takes on the disks of the partitions' leaders; about right.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size_bytes: Option<i64>,
-    /// Ready: the topic is as the spec says. Paused: the operator leaves it alone.
+    /// Ready: the topic is as the spec says. Paused: the operator leaves the topic alone, as the annotation
+    /// millrace.dev/pause: "true" asks; a resource that is deleted then leaves its topic behind.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
