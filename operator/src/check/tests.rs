@@ -134,7 +134,7 @@ fn the_rules_about_changes() {
     ];
     let after = [
         topic("orders", "partitions: 2, topicName: p").replace("main", "other"),
-        group("groupId: h"),
+        group("groupId: h").replace("main", "other"),
         cluster("storage: {size: 5Gi, className: slow}"),
     ];
     check(
@@ -145,6 +145,7 @@ fn the_rules_about_changes() {
             m.yaml#1 Topic shop/orders spec.clusterRef: clusterRef cannot change: make a new Topic instead
             m.yaml#1 Topic shop/orders spec.partitions: partitions can be added, not removed: make a new topic with fewer and move its readers and writers
             m.yaml#2 ConsumerGroup shop/readers : the group's id cannot change: make a new ConsumerGroup instead
+            m.yaml#2 ConsumerGroup shop/readers spec.clusterRef: clusterRef cannot change: make a new ConsumerGroup instead
             m.yaml#3 BrokerCluster shop/main spec.storage.className: the storage class cannot change: make a new BrokerCluster instead
             m.yaml#3 BrokerCluster shop/main spec.storage.size: volumes can grow, not shrink
         "#]],

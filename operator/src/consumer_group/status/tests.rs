@@ -136,6 +136,38 @@ fn seconds_count_from_the_record_that_waits() {
 }
 
 #[test]
+fn an_age_that_could_not_be_read_neither_catches_up_nor_lags() {
+    let group = validated("maxLag: {seconds: 60}");
+    let aged = |since: Option<i64>| {
+        let mut seen = consuming(1);
+        let position = seen.positions.values_mut().next().unwrap();
+        (position.waiting_since_ms, position.age_unknown) = (since, since.is_none());
+        seen
+    };
+    let late = status(&group, &aged(Some(900_000)), &ConsumerGroupStatus::default());
+    let unread = status(&group, &aged(None), &late);
+    assert_eq!(unread, late, "nothing is known that was not known before");
+    let fresh = status(&group, &aged(Some(999_000)), &ConsumerGroupStatus::default());
+    let unread = status(&group, &aged(None), &fresh);
+    assert_eq!((unread.lag_seconds, reasons(&unread)[1]), (Some(1), ("Lagging", "WithinLimits")));
+}
+
+#[test]
+fn another_limit_counts_at_once() {
+    let late = status(&validated("maxLag: {records: 100}"), &consuming(950), &ConsumerGroupStatus::default());
+    let (wider, seen) = (validated("maxLag: {records: 1000}"), consuming(950));
+    let around = status(&validated("maxLag: {records: 960}"), &seen, &late);
+    assert_eq!(
+        reasons(&around)[1].1,
+        "RecordsBehind",
+        "as long as the limit is what it was, it takes a tenth"
+    );
+    let from = Ingredients { generation: Some(2), ..ingredients(&wider, &seen) };
+    let raised = observed(&late, &from, Timestamp::from_second(1000).unwrap());
+    assert_eq!(reasons(&raised)[1].1, "WithinLimits");
+}
+
+#[test]
 fn members_that_do_not_read_an_expected_topic_are_not_ready() {
     let group = validated("topics: [orders, payments]");
     let status = status(&group, &consuming(0), &ConsumerGroupStatus::default());
