@@ -20,7 +20,7 @@ pub(crate) fn scrape(metrics: &Metrics, services: Option<&Services>) -> promethe
     if let Some(services) = services {
         broker(&mut state, services);
         let image = services.metadata.load();
-        partitions::expose(&mut state, &image, &services.partitions, services.config.load().node_id);
+        partitions::expose(&mut state, &image, &services.partitions, &services.config.load());
         let summaries = services.groups.snapshot();
         groups::expose(
             &mut state,
@@ -37,7 +37,11 @@ pub(crate) fn scrape(metrics: &Metrics, services: Option<&Services>) -> promethe
 
 fn build_info(to: &mut Exposition) {
     to.gauge("millrace_build_info", "1, with the version of this program.");
-    to.sample(&Labels::new(&[("version", &env!("CARGO_PKG_VERSION"))]), 1);
+    let version = Labels::new(&[("version", &env!("CARGO_PKG_VERSION"))]);
+    to.sample(&version, 1);
+    // kafka_exporter's boards find clusters by it.
+    to.gauge("kafka_exporter_build_info", "1, with the version of this program.");
+    to.sample(&version, 1);
 }
 
 /// What this process holds at the moment.

@@ -54,7 +54,8 @@ fn probes_answer() {
 #[test]
 fn throughput_and_offsets_are_shown() {
     let (broker, pages) = start();
-    broker.create_partitions("shown", 2, &[]);
+    // More than there are replicas: one is enough for writes, as in Kafka.
+    broker.create_partitions("shown", 2, &[("min.insync.replicas", "2")]);
     let mut client = broker.connect();
     let five = batch(&[b"a", b"b", b"c", b"d", b"e"]);
     let bytes = five.len() as f64;
@@ -68,6 +69,12 @@ fn throughput_and_offsets_are_shown() {
         ("kafka_topic_partition_current_offset{topic=\"shown\",partition=\"0\"}", 5.0),
         ("kafka_topic_partition_oldest_offset{topic=\"shown\",partition=\"0\"}", 0.0),
         ("kafka_topic_partition_leader{topic=\"shown\",partition=\"1\"}", 1.0),
+        ("kafka_topic_partition_leader_is_preferred{topic=\"shown\",partition=\"1\"}", 1.0),
+        ("kafka_topic_partition_replicas{topic=\"shown\",partition=\"1\"}", 1.0),
+        ("kafka_topic_partition_in_sync_replica{topic=\"shown\",partition=\"1\"}", 1.0),
+        ("kafka_topic_partition_under_replicated_partition{topic=\"shown\",partition=\"1\"}", 0.0),
+        ("kafka_cluster_partition_atminisr{topic=\"shown\",partition=\"0\"}", 1.0),
+        ("kafka_cluster_partition_underminisr{topic=\"shown\",partition=\"0\"}", 0.0),
         ("kafka_log_log_size{topic=\"shown\",partition=\"0\"}", bytes),
         ("kafka_brokers", 1.0),
         ("millrace_ready", 1.0),
@@ -76,6 +83,10 @@ fn throughput_and_offsets_are_shown() {
     for (series, value) in expected {
         assert_eq!(sample(&metrics, series), Some(value), "{series}");
     }
+    let version = env!("CARGO_PKG_VERSION");
+    let exporter = format!("kafka_exporter_build_info{{version=\"{version}\"}}");
+    assert_eq!(sample(&metrics, &exporter), Some(1.0));
+    assert!(metrics.contains("kafka_broker_info{id=\"1\",address=\""), "brokers and their addresses");
     assert!(sample(&metrics, "process_resident_memory_bytes").is_some_and(|bytes| bytes > 1e6));
     assert!(sample(&metrics, "millrace_connections").is_some_and(|count| count >= 1.0));
 }
