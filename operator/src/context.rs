@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Instant;
 
 use kube::Client;
 use parking_lot::Mutex;
@@ -15,7 +14,7 @@ use crate::broker_cluster::plan::storage::Refusals;
 use crate::consumer_group::autoscale::Recommendations;
 use crate::directory::Directory;
 use crate::links::Links;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, UnderWay};
 use crate::names::ObjectKey;
 use crate::topic::autoscale::Demand;
 use crate::triggers::Triggers;
@@ -76,11 +75,9 @@ pub struct Options {
 }
 
 impl Context {
-    /// Notes the start of a reconcile.
-    #[must_use]
-    pub fn started(&self, kind: &'static str) -> Instant {
-        self.metrics.started(kind);
-        Instant::now()
+    /// Notes the start of a reconcile, which is under way until what this gives is dropped.
+    pub fn started(&self, kind: &'static str) -> UnderWay {
+        self.metrics.started(kind)
     }
 }
 

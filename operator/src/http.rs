@@ -13,9 +13,9 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::context::Context;
-use crate::directory::{Directory, Want};
+use crate::directory::Want;
 use crate::kafka::link::Link;
-use crate::metrics::{ClusterFigures, Figures};
+use crate::metrics::{ClusterFigures, Figures, GroupFigures};
 use crate::names::ObjectKey;
 use crate::pulse::Pulse;
 
@@ -104,13 +104,14 @@ async fn metrics(State(shared): State<Shared>) -> Response {
 fn figures(context: &Context) -> Result<Figures, prometheus::Error> {
     let figures = Figures::new()?;
     for (cluster, link) in context.links.all() {
-        figures.add(&seen_by(&link, cluster, &context.directory));
+        figures.add(&seen_by(&link, cluster, context));
     }
     Ok(figures)
 }
 
 /// What one link last saw, under the names of the resources.
-fn seen_by(link: &Link, cluster: ObjectKey, directory: &Directory) -> ClusterFigures {
+fn seen_by(link: &Link, cluster: ObjectKey, context: &Context) -> ClusterFigures {
+    let directory = &context.directory;
     let want = |name: String| Want { cluster: cluster.clone(), name };
     let topics = link.all_figures().into_iter().filter_map(|(topic, figures)| {
         let want = want(topic);
@@ -118,7 +119,9 @@ fn seen_by(link: &Link, cluster: ObjectKey, directory: &Directory) -> ClusterFig
     });
     let groups = link.all_groups().into_iter().filter_map(|(group, seen)| {
         let want = want(group);
-        Some((directory.group_owner(&want)?, want.name, seen))
+        let key = directory.group_owner(&want)?;
+        let lagging = context.metrics.is_lagging(&key);
+        Some(GroupFigures { key, group: want.name, seen, lagging })
     });
     let (topics, groups) = (topics.collect(), groups.collect());
     ClusterFigures { cluster, health: link.health(), topics, groups }

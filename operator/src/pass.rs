@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 
 use crate::api::error::ReconcileError;
 use crate::api::finalizer;
-use crate::conditions::{ConditionedStatus, PAUSED, READY, Verdict, find, is_news, is_true, with_verdicts};
+use crate::conditions::{ConditionedStatus, PAUSED, READY, Verdict, find, is_news, with_verdicts};
 use crate::context::Context;
 use crate::names::ObjectKey;
 
@@ -140,7 +140,7 @@ impl<'a, K: Managed> Pass<'a, K> {
     /// # Errors
     /// What the API says.
     pub async fn publish(&self, status: &K::Status) -> Result<(), ReconcileError> {
-        self.context.metrics.ready(K::KIND, &self.key, is_true(status.conditions(), READY));
+        self.context.metrics.said(K::KIND, &self.key, status.conditions());
         self.write(status).await
     }
 

@@ -37,6 +37,7 @@ struct GroupGauges {
     lag: GaugeVec,
     lag_seconds: GaugeVec,
     members: GaugeVec,
+    lagging: IntGaugeVec,
 }
 
 /// What one link last saw, under the names of the resources.
@@ -48,8 +49,21 @@ pub struct ClusterFigures {
     pub health: Health,
     /// Topics by resource and name.
     pub topics: Vec<(ObjectKey, String, TopicFigures)>,
-    /// Groups by resource and id.
-    pub groups: Vec<(ObjectKey, String, Arc<GroupObservation>)>,
+    /// Groups.
+    pub groups: Vec<GroupFigures>,
+}
+
+/// A group of a cluster, as last seen.
+#[derive(Debug)]
+pub struct GroupFigures {
+    /// The ConsumerGroup.
+    pub key: ObjectKey,
+    /// The group's id.
+    pub group: String,
+    /// The group.
+    pub seen: Arc<GroupObservation>,
+    /// Whether it is further behind than its `spec.maxLag`, as its status says; `None` where it has none.
+    pub lagging: Option<bool>,
 }
 
 impl Figures {
@@ -88,8 +102,8 @@ impl Figures {
         for (key, topic, figures) in &seen.topics {
             self.topics.set([&key.namespace, &key.name, &seen.cluster.name, topic], figures);
         }
-        for (key, group, figures) in &seen.groups {
-            self.groups.set([&key.namespace, &key.name, &seen.cluster.name, group], figures);
+        for one in &seen.groups {
+            self.groups.set([&one.key.namespace, &one.key.name, &seen.cluster.name, &one.group], one);
         }
     }
 
@@ -144,10 +158,20 @@ impl GroupGauges {
                 "Seconds since the next record to read was written, in the partition furthest behind.",
             )?,
             members: one("millrace_consumer_group_members", "Members of the group.")?,
+            lagging: int_gauge(
+                registry,
+                "millrace_consumer_group_lagging",
+                "1 while the group is further behind than its spec.maxLag; absent where it has none.",
+                &GROUP,
+            )?,
         })
     }
 
-    fn set(&self, labels: [&String; 4], seen: &GroupObservation) {
+    fn set(&self, labels: [&String; 4], figures: &GroupFigures) {
+        let seen = &figures.seen;
+        if let Some(lagging) = figures.lagging {
+            self.lagging.with_label_values(&labels).set(lagging.into());
+        }
         self.members.with_label_values(&labels).set(seen.members.into());
         if let Some(lag) = seen.lag_records() {
             self.lag.with_label_values(&labels).set(lag as f64);
@@ -167,6 +191,10 @@ mod tests {
         ObjectKey { namespace: "shop".into(), name: name.into() }
     }
 
+    fn group(name: &str, seen: Arc<GroupObservation>, lagging: Option<bool>) -> GroupFigures {
+        GroupFigures { key: key(name), group: name.into(), seen, lagging }
+    }
+
     fn seen(health: Health) -> ClusterFigures {
         let figures = TopicFigures { size_bytes: Some(7), ..TopicFigures::default() };
         let readers = GroupObservation { members: 2, ..GroupObservation::default() };
@@ -174,7 +202,7 @@ mod tests {
             cluster: key("main"),
             health,
             topics: vec![(key("orders"), "orders".into(), figures)],
-            groups: vec![(key("readers"), "readers".into(), readers.into())],
+            groups: vec![group("readers", readers.into(), None)],
         }
     }
 
@@ -201,6 +229,19 @@ mod tests {
         );
         assert!(!frozen.contains("orders") && !frozen.contains("readers"), "{frozen}");
         assert!(!page(&[seen(Health::Unknown)]).contains("main"), "nobody knows yet");
+    }
+
+    #[test]
+    fn only_groups_with_a_limit_of_their_own_are_said_to_lag_or_not() {
+        let groups = [("late", Some(true)), ("quick", Some(false)), ("free", None)];
+        let groups = groups.map(|(name, lagging)| group(name, Arc::default(), lagging)).into();
+        let page = page(&[ClusterFigures { groups, ..seen(Health::Reachable) }]);
+        for (name, value) in [("late", 1), ("quick", 0)] {
+            let labels = format!("{{cluster=\"main\",group=\"{name}\",name=\"{name}\",namespace=\"shop\"}}");
+            assert!(page.contains(&format!("millrace_consumer_group_lagging{labels} {value}")), "{page}");
+        }
+        assert_eq!(page.matches("millrace_consumer_group_lagging{").count(), 2, "{page}");
+        assert!(page.contains("millrace_consumer_group_members{cluster=\"main\",group=\"free\""), "{page}");
     }
 
     /// Each page has figures of its own: they were shared once, and cleared by one while another read them.

@@ -2,5 +2,6 @@
 //! series that operator and brokers really show.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod alerts;
 mod rendered;
 mod series;

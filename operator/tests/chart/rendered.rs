@@ -42,7 +42,7 @@ fn helm(arguments: &[&str]) -> Option<Output> {
     Some(output)
 }
 
-fn template(flags: &[&str]) -> Option<Output> {
+pub(crate) fn template(flags: &[&str]) -> Option<Output> {
     template_in("shop", flags)
 }
 
@@ -52,7 +52,7 @@ fn template_in(namespace: &str, flags: &[&str]) -> Option<Output> {
     helm(&arguments)
 }
 
-fn text(output: &Output) -> String {
+pub(crate) fn text(output: &Output) -> String {
     let [out, err] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
     assert!(output.status.success(), "{out}{err}");
     out.into_owned()

@@ -54,12 +54,18 @@ def test_the_lag_shown_is_what_a_stopped_consumer_left(shop, prometheus, left_be
     assert prometheus.value('max by (group) (kafka_consumergroup_group_max_lag_seconds{group="billing"})') > 0
     prometheus.wait_value('sum(kafka_server_brokertopicmetrics_messagesin_total{topic="orders"})', RECORDS)
     assert prometheus.value("sum(kafka_brokers)") == 1, "each series comes from one process"
+    prometheus.wait_value('millrace_consumer_group_lagging{namespace="metrics",name="billing",cluster="main"}', 1)
     shop.wait_for("consumergroup billing", "says the same", lambda found: found["status"].get("lagRecords") == left_behind)
     assert str(left_behind) in shop.kubectl("get consumergroup billing").split()
     # Lag in records and seconds is 0 again, not gone, when somebody reads the rest.
     shop.tool(f"kafka-console-consumer --topic orders --group billing --max-messages {left_behind}")
     prometheus.wait_value('sum(kafka_consumergroup_lag{consumergroup="billing"})', 0)
     prometheus.wait_value('max(kafka_consumergroup_group_max_lag_seconds{group="billing"})', 0)
+
+    # The namespace is that of the resource, not of the operator that tells; and clusters have their names.
+    prometheus.wait_value('millrace_resource_ready{kind="Topic",namespace="metrics",name="orders"}', 1)
+    assert prometheus.value('sum(kafka_brokers{namespace="metrics",app_kubernetes_io_instance="main"})') == 1
+    prometheus.wait_value('millrace_consumer_group_lagging{namespace="metrics",name="billing",cluster="main"}', 0)
 
     asked = queries()
     without = lambda: [f"{panel}: {query}" for panel, query in asked if not good(prometheus.query(filled(query)))]
@@ -77,4 +83,4 @@ def test_prometheus_takes_the_alerts(shell, rendered, tmp_path):
     file = tmp_path / "rules.yaml"
     file.write_text("\n".join(line[2:] for line in rules.splitlines()) + "\n")
     checked = shell.run(f"promtool check rules {file}")
-    assert re.search(r"SUCCESS: [6-9] rules found", checked), checked
+    assert f"SUCCESS: {rules.count('- alert: ')} rules found" in checked, checked

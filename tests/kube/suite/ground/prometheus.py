@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+from dataclasses import dataclass
 
 from harness.places import REPOSITORY
 from harness.waiting import until
@@ -12,7 +13,7 @@ BOARD = REPOSITORY / "charts" / "millrace" / "dashboards" / "millrace.json"
 # How often it looks; the chart's own interval would only make the test longer.
 INTERVAL_S = 1
 # What Grafana puts in the place of its variables: everything, and a window that holds the whole test.
-VARIABLES = {"$topic": ".*", "$group": ".*", "$__rate_interval": "2m"}
+VARIABLES = {"$namespace": ".*", "$cluster": ".*", "$topic": ".*", "$group": ".*", "$__rate_interval": "2m"}
 
 
 def queries():
@@ -31,8 +32,22 @@ def filled(query):
     return query
 
 
+@dataclass(frozen=True)
+class Monitor:
+    """What a PodMonitor says."""
+
+    name: str
+    # Labels that select pods.
+    labels: dict
+    port: str
+    # Whether labels of the series win over those of the target.
+    honor: bool
+    # Labels of the pods that become labels of the series.
+    carried: list
+
+
 def monitors(rendered):
-    """(name, labels that select pods, port) of the PodMonitors in a rendered chart."""
+    """The PodMonitors in a rendered chart."""
     found = []
     for document in re.split(r"^---$", rendered, flags=re.M):
         if "kind: PodMonitor" not in document:
@@ -40,20 +55,31 @@ def monitors(rendered):
         name = re.search(r"^  name: (\S+)$", document, re.M)[1]
         block = re.search(r"^  selector:\n    matchLabels:\n((?:      .*\n)+)", document, re.M)[1]
         labels = dict(line.strip().replace('"', "").split(": ") for line in block.splitlines())
-        found.append((name, labels, re.search(r"- port: (\S+)", document)[1]))
+        port = re.search(r"- port: (\S+)", document)[1]
+        honor = re.search(r"^      honorLabels: (\S+)$", document, re.M)
+        carried = re.search(r"^  podTargetLabels: \[(.*)\]$", document, re.M)
+        carried = [name.strip() for name in carried[1].split(",")] if carried else []
+        found.append(Monitor(name, labels, port, honor is not None and honor[1] == "true", carried))
     return found
 
 
-def targets(shell, labels, port):
-    """The pods with these labels that have a port of this name, as the Prometheus operator finds them (Debian's Prometheus
+def sanitised(label):
+    """A label's name as the Prometheus operator turns it into one of Prometheus."""
+    return re.sub(r"[^a-zA-Z0-9_]", "_", label)
+
+
+def targets(shell, monitor):
+    """The pods that a monitor selects, by its port, as the Prometheus operator finds them (Debian's Prometheus
     is built without the means to ask Kubernetes itself)."""
-    selector = ",".join(f"{name}={value}" for name, value in labels.items())
+    selector = ",".join(f"{name}={value}" for name, value in monitor.labels.items())
     found = []
     listed = json.loads(shell.run(f"kubectl get pods --all-namespaces --selector {selector} -o json"))["items"]
     for pod in (pod for pod in listed if "podIP" in pod["status"]):
         ports = [one for container in pod["spec"]["containers"] for one in container.get("ports", [])]
-        number = next(one["containerPort"] for one in ports if one["name"] == port)
+        number = next(one["containerPort"] for one in ports if one["name"] == monitor.port)
         place = {"namespace": pod["metadata"]["namespace"], "pod": pod["metadata"]["name"]}
+        own = pod["metadata"].get("labels", {})
+        place |= {sanitised(label): own[label] for label in monitor.carried if label in own}
         found.append({"targets": [f"{pod['status']['podIP']}:{number}"], "labels": place})
     assert found, f"no pod is selected by {selector}"
     return found
@@ -61,7 +87,10 @@ def targets(shell, labels, port):
 
 def configuration(shell, rendered):
     """Prometheus' own words for what the Prometheus operator makes of the PodMonitors."""
-    jobs = [{"job_name": name, "static_configs": targets(shell, labels, port)} for name, labels, port in monitors(rendered)]
+    jobs = [
+        {"job_name": one.name, "honor_labels": one.honor, "static_configs": targets(shell, one)}
+        for one in monitors(rendered)
+    ]
     return {"global": {"scrape_interval": f"{INTERVAL_S}s", "scrape_timeout": f"{INTERVAL_S}s"}, "scrape_configs": jobs}
 
 
