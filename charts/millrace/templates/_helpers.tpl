@@ -41,6 +41,38 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 
+{{/* Of all pods that are the chart's own: to pull the image, as whom they run, and where. */}}
+{{- define "millrace.pod" -}}
+{{- with .Values.image.pullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ . | quote }}
+  {{- end }}
+{{- end }}
+{{- with .Values.operator.podSecurityContext }}
+securityContext:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.operator.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.operator.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* Where somebody who follows the notes makes a cluster: in a namespace that is looked after. */}}
+{{- define "millrace.exampleNamespace" -}}
+{{- $watched := .Values.operator.watchNamespaces -}}
+{{- if or (empty $watched) (has .Release.Namespace $watched) -}}
+{{- .Release.Namespace -}}
+{{- else -}}
+{{- first $watched -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "millrace.bootstrap" -}}
 {{- printf "%s-bootstrap.%s.svc:9092" .Values.cluster.name .Release.Namespace -}}
 {{- end -}}
@@ -100,7 +132,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]
-{{- if .Values.operator.autoscaling.enabled }}
+{{- if (.Values.operator.autoscaling).enabled }}
 - apiGroups: [apps]
   resources: [deployments/scale]
   verbs: [get, patch]

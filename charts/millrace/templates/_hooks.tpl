@@ -27,18 +27,7 @@ spec:
       restartPolicy: Never
       serviceAccountName: {{ .name }}
       enableServiceLinks: false
-      {{- with .root.Values.image.pullSecrets }}
-      imagePullSecrets:
-        {{- range . }}
-        - name: {{ . | quote }}
-        {{- end }}
-      {{- end }}
-      securityContext:
-        runAsNonRoot: true
-        runAsUser: 1000
-        runAsGroup: 1000
-        seccompProfile:
-          type: RuntimeDefault
+      {{- include "millrace.pod" .root | trim | nindent 6 }}
       containers:
         - name: operator
           image: {{ include "millrace.image" .root }}
@@ -56,12 +45,4 @@ spec:
               drop: [ALL]
           resources:
             {{- toYaml .root.Values.operator.resources | nindent 12 }}
-      {{- with .root.Values.operator.nodeSelector }}
-      nodeSelector:
-        {{- toYaml . | nindent 8 }}
-      {{- end }}
-      {{- with .root.Values.operator.tolerations }}
-      tolerations:
-        {{- toYaml . | nindent 8 }}
-      {{- end }}
 {{- end -}}

@@ -1,6 +1,7 @@
 //! `helm lint` and `helm template`, as snapshots.
 
 use std::collections::BTreeSet;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -56,6 +57,13 @@ pub(crate) fn text(output: &Output) -> String {
     let [out, err] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
     assert!(output.status.success(), "{out}{err}");
     out.into_owned()
+}
+
+/// With a file of values: what is null there stands for itself.
+fn with_values(values: &str) -> Option<Output> {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(values.as_bytes()).unwrap();
+    template(&["--values", &file.path().display().to_string()])
 }
 
 /// The board is a file of its own; here it would only fill the snapshot.
@@ -117,11 +125,15 @@ fn resources_that_nobody_would_look_after_are_refused() {
     }
 }
 
+fn documents(rendered: &str) -> Vec<Value> {
+    let documents = serde_yaml::Deserializer::from_str(rendered).map(|one| Value::deserialize(one).unwrap());
+    documents.filter(|one| !one.is_null()).collect()
+}
+
 /// Kind, namespace and name of everything that was rendered.
 fn objects(rendered: &str) -> BTreeSet<[String; 3]> {
-    let documents = serde_yaml::Deserializer::from_str(rendered).map(|one| Value::deserialize(one).unwrap());
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let objects = documents.filter(|one| !one.is_null()).map(|one| {
+    let objects = documents(rendered).into_iter().map(|one| {
         let meta = &one["metadata"];
         [text(&one["kind"]), text(&meta["namespace"]), text(&meta["name"])]
     });
@@ -165,6 +177,11 @@ fn values_that_are_none_are_refused() {
         "metrics.podMonitor.interval=fast",
         "serviceAccount.create=false",
         "image.digest=latest",
+        // Not a name that a Service can have.
+        "cluster.name=1st",
+        // What the chart cannot do without.
+        "operator=null",
+        "rbac=null",
         // Two labels of one name: which of them holds would be anybody's guess.
         r"operator.podLabels.app\.kubernetes\.io/name=other",
         r"metrics.rules.labels.app\.kubernetes\.io/instance=other",
@@ -172,6 +189,108 @@ fn values_that_are_none_are_refused() {
     for value in wrong {
         let Some(output) = template(&["--set", value]) else { return };
         assert!(!output.status.success(), "{value} was taken");
+    }
+}
+
+#[test]
+fn what_is_left_out_is_left_out() {
+    let switches = ["cluster.enabled=true", "operator.replicas=2", "metrics.dashboards.enabled=true"];
+    for absent in [
+        "metrics.dashboards.labels",
+        "metrics",
+        "operator.podDisruptionBudget",
+        "operator.podSecurityContext",
+        "operator.resources",
+        "operator.autoscaling",
+        "topics",
+        "image.pullSecrets",
+    ] {
+        let Some(output) = template(&["--set", &format!("{},{absent}=null", switches.join(","))]) else {
+            return;
+        };
+        // That it can be read is what counts.
+        assert!(objects(&text(&output)).len() > 10, "{absent}");
+    }
+}
+
+#[test]
+fn topics_and_groups_may_have_nothing_to_say() {
+    let Some(output) = with_values("topics: {plain: }\ngroups: {readers: }\n") else { return };
+    let made = objects(&text(&output));
+    for (kind, name) in [("Topic", "plain"), ("ConsumerGroup", "readers")] {
+        assert!(made.contains(&[kind, "shop", name].map(str::to_owned)), "{made:?}");
+    }
+}
+
+/// What Helm gives a chart that is a part of another one.
+#[test]
+fn the_chart_may_be_a_part_of_another() {
+    let Some(output) = with_values("enabled: true\nglobal: {registry: mirror.example}\n") else { return };
+    text(&output);
+}
+
+#[test]
+fn all_pods_run_where_and_as_whom_they_are_told_to() {
+    let values = "
+image: {pullSecrets: [regcred]}
+cluster: {enabled: true, spec: {storage: {size: 1Gi}}}
+operator:
+  podSecurityContext: {runAsUser: , runAsGroup: }
+  nodeSelector: {zone: a}
+  tolerations: [{key: infra}]
+";
+    let Some(output) = with_values(values) else { return };
+    let rendered = text(&output);
+    let mut pods = 0;
+    for object in documents(&rendered) {
+        let pod = match object["kind"].as_str() {
+            Some("Pod") => &object["spec"],
+            Some("Deployment" | "Job") => &object["spec"]["template"]["spec"],
+            _ => continue,
+        };
+        pods += 1;
+        let said = serde_yaml::to_string(pod).unwrap();
+        assert_eq!(pod["securityContext"]["runAsNonRoot"].as_bool(), Some(true), "{said}");
+        assert!(pod["securityContext"]["runAsUser"].is_null(), "{said}");
+        assert_eq!(pod["imagePullSecrets"][0]["name"].as_str(), Some("regcred"), "{said}");
+        assert_eq!(pod["nodeSelector"]["zone"].as_str(), Some("a"), "{said}");
+        assert_eq!(pod["tolerations"][0]["key"].as_str(), Some("infra"), "{said}");
+    }
+    assert_eq!(pods, 4, "the operator, two hooks, the test");
+}
+
+/// The notes of a release in namespace shop. Helm shows notes of what it installs alone: here they are a template of
+/// a chart that has nothing else.
+fn notes(values: &str) -> Option<String> {
+    let directory = tempfile::tempdir().unwrap();
+    let to = directory.path();
+    std::fs::create_dir(to.join("templates")).unwrap();
+    for file in ["Chart.yaml", "values.yaml", "values.schema.json", "templates/_helpers.tpl"] {
+        std::fs::copy(chart().join(file), to.join(file)).unwrap();
+    }
+    let written = std::fs::read_to_string(chart().join("templates/NOTES.txt")).unwrap();
+    let named = format!("{{{{ define \"notes\" }}}}{written}{{{{ end }}}}");
+    std::fs::write(to.join("templates/_notes.tpl"), named).unwrap();
+    let shown = "notes: |\n{{ include \"notes\" . | indent 2 }}\n";
+    std::fs::write(to.join("templates/notes.yaml"), shown).unwrap();
+    let flags = ["--namespace", "shop", "--kube-version", KUBERNETES, "--set", values];
+    let directory = to.display().to_string();
+    let output = helm(&[&["template", "demo", directory.as_str()], flags.as_slice()].concat())?;
+    let rendered: Value = serde_yaml::from_str(&text(&output)).unwrap();
+    Some(rendered["notes"].as_str().unwrap().to_owned())
+}
+
+#[test]
+fn the_notes_lead_to_a_namespace_that_is_looked_after() {
+    let all = [
+        ("alone", "cluster.enabled=false"),
+        ("cluster", "cluster.enabled=true"),
+        ("elsewhere", "operator.watchNamespaces={billing,stage}"),
+        ("without-rights", "rbac.create=false,operator.watchNamespaces={billing,shop}"),
+    ];
+    for (name, values) in all {
+        let Some(notes) = notes(values) else { return };
+        expect_file![format!("snapshots/notes-{name}.txt")].assert_eq(&notes);
     }
 }
 

@@ -86,7 +86,7 @@ def test_the_api_server_takes_all_of_it(shell, release):
 def test_the_operator_alone_then_the_notes_letter_by_letter(shell, release):
     shell.run(f"helm install millrace charts/millrace --namespace {NAMESPACE} --create-namespace {IMAGE_VALUES}")
     printed = follow_notes(shell)
-    consumed = next(out for command, out in printed.items() if "run consumer" in command)
+    consumed = next(out for command, out in printed.items() if "millrace consume" in command)
     assert consumed.splitlines()[0] == "hello", printed
     listed = next(out for command, out in printed.items() if "get millrace" in command)
     assert re.search(r"brokercluster.millrace.dev/main .*True", listed), listed
@@ -113,13 +113,28 @@ def test_topics_outside_of_the_release_do_not_wait_for_an_operator_that_is_gone(
     assert_nothing_left(release)
 
 
+def test_a_watched_namespace_that_is_gone_does_not_keep_the_others_from_being_let_go(shell, release):
+    shell.run(f"kubectl create namespace {NAMESPACE} && kubectl create namespace chart-gone")
+    values = f"{IMAGE_VALUES} --set cluster.enabled=true --set 'operator.watchNamespaces={{chart-gone,{NAMESPACE}}}'"
+    shell.run(f"helm install millrace charts/millrace --namespace {NAMESPACE} {values}")
+    release.wait_ready("brokercluster/main")
+    release.apply(topic("theirs", partitions=1))
+    release.wait_ready("topic/theirs")
+    assert release.get("topic theirs")["metadata"]["finalizers"]
+    shell.run("kubectl delete namespace chart-gone --timeout=30s")
+    shell.run(f"helm uninstall millrace --namespace {NAMESPACE} --wait --timeout 60s")
+    assert not release.get("topic theirs")["metadata"].get("finalizers")
+    release.kubectl("delete topic theirs --timeout=10s")
+    assert_nothing_left(release)
+
+
 def test_a_release_with_its_cluster_topics_and_groups(shell, release, tmp_path):
     values = tmp_path / "values.yaml"
     values.write_text(VALUES)
     chart = f"charts/millrace --namespace {NAMESPACE} --values {values} {IMAGE_VALUES}"
     shell.run(f"helm install millrace {chart} --create-namespace")
     printed = follow_notes(shell)
-    assert next(out for command, out in printed.items() if "run consumer" in command).splitlines()[0] == "hello"
+    assert next(out for command, out in printed.items() if "millrace consume" in command).splitlines()[0] == "hello"
     release.wait_ready("topic/orders", "topic/plain", "consumergroup/billing")
     topics = 'kubectl -n chart exec main-broker-0 -- kafka-topics --bootstrap-server main-bootstrap.chart.svc:9092'
     assert "PartitionCount: 4" in shell.run(f"{topics} --describe --topic orders")
