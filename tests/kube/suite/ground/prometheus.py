@@ -42,8 +42,8 @@ class Monitor:
     port: str
     # Whether labels of the series win over those of the target.
     honor: bool
-    # Labels of the pods that become labels of the series.
-    carried: list
+    # Labels of the series by the pods' labels that they are taken from.
+    carried: dict
 
 
 def monitors(rendered):
@@ -57,8 +57,10 @@ def monitors(rendered):
         labels = dict(line.strip().replace('"', "").split(": ") for line in block.splitlines())
         port = re.search(r"- port: (\S+)", document)[1]
         honor = re.search(r"^      honorLabels: (\S+)$", document, re.M)
-        carried = re.search(r"^  podTargetLabels: \[(.*)\]$", document, re.M)
-        carried = [name.strip() for name in carried[1].split(",")] if carried else []
+        listed = re.search(r"^  podTargetLabels: \[(.*)\]$", document, re.M)
+        carried = {sanitised(name.strip()): sanitised(name.strip()) for name in listed[1].split(",")} if listed else {}
+        copied = r"- sourceLabels: \[__meta_kubernetes_pod_label_(\w+)\]\n +targetLabel: (\w+)"
+        carried |= {target: source for source, target in re.findall(copied, document)}
         found.append(Monitor(name, labels, port, honor is not None and honor[1] == "true", carried))
     return found
 
@@ -78,8 +80,8 @@ def targets(shell, monitor):
         ports = [one for container in pod["spec"]["containers"] for one in container.get("ports", [])]
         number = next(one["containerPort"] for one in ports if one["name"] == monitor.port)
         place = {"namespace": pod["metadata"]["namespace"], "pod": pod["metadata"]["name"]}
-        own = pod["metadata"].get("labels", {})
-        place |= {sanitised(label): own[label] for label in monitor.carried if label in own}
+        own = {sanitised(name): value for name, value in pod["metadata"].get("labels", {}).items()}
+        place |= {target: own[source] for target, source in monitor.carried.items() if source in own}
         found.append({"targets": [f"{pod['status']['podIP']}:{number}"], "labels": place})
     assert found, f"no pod is selected by {selector}"
     return found
