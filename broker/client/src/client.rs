@@ -139,7 +139,12 @@ impl Client {
 
     /// Retries of one operation, up to `default.api.timeout.ms` from now.
     pub(crate) fn retry(&self, what: &str) -> Retry {
-        Retry::new(Arc::clone(&self.inner.config), what, self.inner.config.timeouts.api)
+        self.retry_within(what, self.inner.config.timeouts.api)
+    }
+
+    /// Retries of one operation that has a limit of its own.
+    pub(crate) fn retry_within(&self, what: &str, limit: Duration) -> Retry {
+        Retry::new(Arc::clone(&self.inner.config), what, limit)
     }
 
     /// One attempt.
@@ -388,7 +393,14 @@ impl Client {
     /// # Errors
     /// As [`Client::send`].
     pub async fn api_versions(&self, target: Target) -> Result<ApiVersionTable, ClientError> {
-        let mut retry = self.retry("ApiVersions");
+        self.api_versions_with(target, self.retry("ApiVersions")).await
+    }
+
+    pub(crate) async fn api_versions_with(
+        &self,
+        target: Target,
+        mut retry: Retry,
+    ) -> Result<ApiVersionTable, ClientError> {
         loop {
             match retry.attempt(self.connection(&target, Lane::Shared)).await? {
                 Ok(connection) => return Ok(connection.versions().clone()),

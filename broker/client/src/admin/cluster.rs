@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use millrace_protocol::messages::describe_cluster::DescribeClusterRequest;
 use millrace_protocol::messages::describe_log_dirs::{DescribeLogDirsRequest, DescribeLogDirsResult};
 use millrace_protocol::messages::describe_quorum::{
@@ -26,12 +27,13 @@ impl Admin {
     /// # Errors
     /// What reaching a broker meets.
     pub async fn describe_cluster(&self) -> Result<ClusterDescription, ClientError> {
-        let versions = self.client.api_versions(Target::Any).await?;
+        let call = self.begun();
+        let versions = call.api_versions(Target::Any).await?;
         if versions.usable(ApiKey::DescribeCluster).is_none() {
-            return self.cluster_from_metadata().await;
+            return call.cluster_from_metadata().await;
         }
         let request = DescribeClusterRequest::default();
-        let response = self.ask(Target::Any, |_| request.clone(), |response| response.error_code).await?;
+        let response = call.ask(Target::Any, |_| request.clone(), |response| response.error_code).await?;
         let api = ApiKey::DescribeCluster;
         super::checked((), api, response.error_code, response.error_message, "cluster")?;
         let mut brokers: Vec<BrokerNode> = response
@@ -50,6 +52,10 @@ impl Admin {
             controller: Some(response.controller_id).filter(|id| *id >= 0),
             brokers,
         })
+    }
+
+    async fn api_versions(&self, target: Target) -> Result<ApiVersionTable, ClientError> {
+        self.client.api_versions_with(target, self.retry("ApiVersions")).await
     }
 
     async fn cluster_from_metadata(&self) -> Result<ClusterDescription, ClientError> {
@@ -94,15 +100,15 @@ impl Admin {
     /// # Errors
     /// What asking for metadata meets; what a broker meets stands beside it.
     pub async fn describe_log_dirs(&self, brokers: Vec<i32>) -> Result<Each<i32, Vec<LogDir>>, ClientError> {
+        let call = &self.begun();
         let brokers = if brokers.is_empty() {
-            self.view(TopicScope::None).await?.brokers.keys().copied().collect()
+            call.view(TopicScope::None).await?.brokers.keys().copied().collect()
         } else {
             brokers
         };
-        let mut results = Vec::with_capacity(brokers.len());
-        for broker in brokers {
+        let asking = brokers.into_iter().map(|broker| async move {
             let request = DescribeLogDirsRequest { topics: None };
-            let answer = self
+            let answer = call
                 .ask(Target::Broker(broker), |_| request.clone(), |_| ErrorCode::NONE)
                 .await
                 .and_then(|response| {
@@ -110,9 +116,9 @@ impl Admin {
                     ClientError::check(ApiKey::DescribeLogDirs, code, format!("broker {broker}"))
                         .map(|()| response.results.into_iter().map(log_dir).collect())
                 });
-            results.push((broker, answer));
-        }
-        Ok(results)
+            (broker, answer)
+        });
+        Ok(join_all(asking).await)
     }
 
     /// Which versions each broker serves.
@@ -120,12 +126,12 @@ impl Admin {
     /// # Errors
     /// What asking for metadata meets; what a broker meets stands beside it.
     pub async fn api_versions_of_all(&self) -> Result<Each<BrokerNode, ApiVersionTable>, ClientError> {
-        let view = self.view(TopicScope::None).await?;
-        let mut results = Vec::with_capacity(view.brokers.len());
-        for broker in view.brokers.values() {
-            results.push((broker.clone(), self.client.api_versions(Target::Broker(broker.id)).await));
-        }
-        Ok(results)
+        let call = &self.begun();
+        let view = call.view(TopicScope::None).await?;
+        let asking = view.brokers.values().map(|broker| async move {
+            (broker.clone(), call.api_versions(Target::Broker(broker.id)).await)
+        });
+        Ok(join_all(asking).await)
     }
 }
 

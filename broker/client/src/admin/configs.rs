@@ -31,6 +31,7 @@ impl Admin {
         options: DescribeConfigsOptions,
     ) -> Result<Each<ConfigResource, Vec<ConfigEntry>>, ClientError> {
         let mut answers = Answers::new(&resources);
+        let call = self.begun();
         for (target, asked) in by_target(&resources) {
             let make = |version: i16| DescribeConfigsRequest {
                 resources: asked
@@ -44,7 +45,7 @@ impl Admin {
                 include_synonyms: options.synonyms,
                 include_documentation: options.documentation && version >= 3,
             };
-            let response = self.ask(target, make, |_| ErrorCode::NONE).await?;
+            let response = call.ask(target, make, |_| ErrorCode::NONE).await?;
             for result in response.results {
                 let Some(resource) = find(&asked, result.resource_type, &result.resource_name) else {
                     continue;
@@ -71,12 +72,13 @@ impl Admin {
         let resources: Vec<ConfigResource> = changes.iter().map(|(resource, _)| resource.clone()).collect();
         let changes: BTreeMap<ConfigResource, Vec<AlterConfigOp>> = changes.into_iter().collect();
         let mut answers = Answers::new(&resources);
+        let call = self.begun();
         for (target, asked) in by_target(&resources) {
             let request = incremental::IncrementalAlterConfigsRequest {
                 resources: asked.iter().map(|one| incremental_resource(one, &changes)).collect(),
                 validate_only,
             };
-            let response = self
+            let response = call
                 .ask(
                     target,
                     |_| request.clone(),
@@ -107,6 +109,7 @@ impl Admin {
         let resources: Vec<ConfigResource> = changes.iter().map(|(resource, _)| resource.clone()).collect();
         let changes: BTreeMap<_, _> = changes.into_iter().collect();
         let mut answers = Answers::new(&resources);
+        let call = self.begun();
         for (target, asked) in by_target(&resources) {
             let request = whole::AlterConfigsRequest {
                 resources: asked
@@ -127,7 +130,7 @@ impl Admin {
                     .collect(),
                 validate_only,
             };
-            let response = self.ask(target, |_| request.clone(), |_| ErrorCode::NONE).await?;
+            let response = call.ask(target, |_| request.clone(), |_| ErrorCode::NONE).await?;
             for result in response.responses {
                 let Some(resource) = find(&asked, result.resource_type, &result.resource_name) else {
                     continue;

@@ -51,10 +51,11 @@ impl Admin {
     ) -> Result<Each<String, GroupOffsets>, ClientError> {
         let make = |groups: &[String], _| offsets_of_groups_request(groups);
         let read = |_, response| offsets_of_groups(response);
-        let fetched = self.ask_coordinators(groups, SEVERAL_GROUPS_SINCE, make, read).await?;
+        let call = &self.begun();
+        let fetched = call.ask_coordinators(groups, SEVERAL_GROUPS_SINCE, make, read).await?;
         let one_by_one = futures_util::stream::iter(fetched).map(|(group, result)| async move {
             let result = match result {
-                Err(ClientError::Unsupported { .. }) => self.list_group_offsets(&group, None).await,
+                Err(ClientError::Unsupported { .. }) => call.list_group_offsets(&group, None).await,
                 result => result,
             };
             (group, result)

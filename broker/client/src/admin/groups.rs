@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use futures_util::future::join_all;
 use millrace_protocol::messages::delete_groups::DeleteGroupsRequest;
 use millrace_protocol::messages::describe_groups::{
     DescribeGroupsRequest, DescribedGroup, DescribedGroupMember,
@@ -27,22 +28,22 @@ impl Admin {
     /// # Errors
     /// What asking for metadata meets; a broker that fails stands among the errors of the result.
     pub async fn list_groups(&self, options: ListGroupsOptions) -> Result<GroupListings, ClientError> {
-        let cluster = self.view(TopicScope::None).await?;
-        let mut groups = BTreeMap::new();
-        let mut errors = Vec::new();
-        for broker in cluster.brokers.keys() {
+        let call = &self.begun();
+        let cluster = call.view(TopicScope::None).await?;
+        let options = &options;
+        let asking = cluster.brokers.keys().map(|broker| async move {
             let make = |version: i16| ListGroupsRequest {
                 // A broker without the filter lists all; the answer is filtered below.
                 states_filter: if version >= 4 { options.states.clone() } else { Vec::new() },
                 types_filter: if version >= 5 { options.types.clone() } else { Vec::new() },
             };
-            let answer = self
-                .ask(Target::Broker(*broker), make, |response| response.error_code)
-                .await
-                .and_then(|response| {
-                    ClientError::check(ApiKey::ListGroups, response.error_code, format!("broker {broker}"))
-                        .map(|()| response.groups)
-                });
+            let response = call.ask(Target::Broker(*broker), make, |response| response.error_code).await?;
+            ClientError::check(ApiKey::ListGroups, response.error_code, format!("broker {broker}"))?;
+            Ok(response.groups)
+        });
+        let mut groups = BTreeMap::new();
+        let mut errors = Vec::new();
+        for answer in join_all(asking).await {
             match answer {
                 Ok(listed) => groups.extend(listed.into_iter().map(|group| {
                     let listing = GroupListing {
@@ -56,7 +57,7 @@ impl Admin {
                 Err(error) => errors.push(error),
             }
         }
-        let wanted = |listing: &GroupListing| passes(&options, listing);
+        let wanted = |listing: &GroupListing| passes(options, listing);
         Ok(GroupListings { groups: groups.into_values().filter(wanted).collect(), errors })
     }
 

@@ -1,6 +1,6 @@
 //! Typed admin calls, thin over the protocol: find who answers, ask, turn codes into errors. What was
-//! sent to a broker that no longer leads or coordinates is sent again until `default.api.timeout.ms`;
-//! every other error is the caller's.
+//! sent to a broker that no longer leads or coordinates is sent again until `default.api.timeout.ms`, or
+//! for as long as the caller allows; every other error is the caller's.
 
 mod cluster;
 mod configs;
@@ -12,11 +12,15 @@ pub(crate) mod types;
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
+use std::time::Duration;
 
+use futures_util::future::join_all;
 use millrace_protocol::{ErrorCode, Request};
+use tokio::time::Instant;
 
-use crate::client::{Client, Target, leader_in};
+use crate::client::{Client, Retry, Target, leader_in};
 use crate::cluster::TopicScope;
+use crate::deadline::after;
 use crate::error::ClientError;
 use crate::topic_partition::TopicPartition;
 use types::Each;
@@ -28,13 +32,61 @@ const GROUPS_TOGETHER: usize = 200;
 #[derive(Debug, Clone)]
 pub struct Admin {
     client: Client,
+    limit: Limit,
+}
+
+/// How long calls may take.
+#[derive(Debug, Clone, Copy)]
+enum Limit {
+    /// Each of them.
+    Each(Duration),
+    /// All the steps of one that has begun.
+    Until(Instant),
+}
+
+/// What brokers are asked, each about its own, and how their answers are read.
+struct Question<M, D> {
+    /// The oldest version that can express it.
+    version_min: i16,
+    /// Things in one request.
+    together: usize,
+    make: M,
+    read: D,
 }
 
 impl Admin {
-    /// Calls through this client.
+    /// Calls through this client, each within `default.api.timeout.ms`.
     #[must_use]
     pub fn new(client: Client) -> Self {
-        Self { client }
+        let limit = Limit::Each(client.config().timeouts.api);
+        Self { client, limit }
+    }
+
+    /// Calls through the same client that take at most so long (`timeoutMs` in the options of Kafka's
+    /// `AdminClient`). Of a call about many things, those without an answer by then have an error of their
+    /// own; the others are answered.
+    #[must_use]
+    pub fn within(&self, limit: Duration) -> Self {
+        Self { client: self.client.clone(), limit: Limit::Each(limit) }
+    }
+
+    /// How long a call may take.
+    #[must_use]
+    pub fn limit(&self) -> Duration {
+        match self.limit {
+            Limit::Each(limit) => limit,
+            Limit::Until(end) => end.saturating_duration_since(Instant::now()),
+        }
+    }
+
+    /// For a call of several steps, which share its time from now on.
+    fn begun(&self) -> Self {
+        let limit = Limit::Until(after(Instant::now(), self.limit()));
+        Self { client: self.client.clone(), limit }
+    }
+
+    fn retry(&self, what: &str) -> Retry {
+        self.client.retry_within(what, self.limit())
     }
 
     /// The client underneath.
@@ -44,7 +96,8 @@ impl Admin {
     }
 
     fn timeout_ms(&self) -> i32 {
-        i32::try_from(self.client.config().timeouts.request.as_millis()).unwrap_or(i32::MAX)
+        let broker_may_take = self.client.config().timeouts.request.min(self.limit());
+        i32::try_from(broker_may_take.as_millis()).unwrap_or(i32::MAX)
     }
 
     /// Asks once the target is right: `misplaced` names the code of an answer that says it was not.
@@ -55,7 +108,7 @@ impl Admin {
         misplaced: impl Fn(&R::Response) -> ErrorCode,
     ) -> Result<R::Response, ClientError> {
         let call = self.client.call(target);
-        let mut retry = self.client.retry(R::API_KEY.name());
+        let mut retry = self.retry(R::API_KEY.name());
         loop {
             let error = match retry.attempt(self.client.call_once(&call, &mut make)).await? {
                 Ok(response) => match misplaced(&response) {
@@ -81,27 +134,21 @@ impl Admin {
     where
         R: Request,
     {
+        let read = |_, response| read(response);
+        let question = Question { version_min, together: usize::MAX, make, read };
         let mut answers = Answers::new(&partitions);
         let mut open = partitions.clone();
-        let mut retry = self.client.retry(R::API_KEY.name());
+        let mut retry = self.retry(R::API_KEY.name());
         let mut refresh = false;
         loop {
-            let (routes, lost) = self.leaders_of(&open, refresh).await;
-            for (partition, error) in lost {
-                answers.put(partition, Err(error));
-            }
-            for (broker, asked) in routes {
-                let mut call = self.client.call(Target::Broker(broker));
-                call.exchange.version_min = version_min;
-                let asking = self.client.call_once(&call, |version| make(&asked, version));
-                match retry.attempt(asking).await.flatten() {
-                    Ok(response) => {
-                        for (partition, result) in read(response) {
-                            answers.put(partition, result);
-                        }
+            match retry.attempt(self.leaders_of(&open, refresh)).await {
+                Ok((routes, lost)) => {
+                    for (partition, error) in lost {
+                        answers.put(partition, Err(error));
                     }
-                    Err(error) => answers.put_all(&asked, &error),
+                    self.ask_brokers(&question, routes, &retry, &mut answers).await;
                 }
+                Err(late) => answers.put_late(&open, &late),
             }
             let Some((again, error)) = answers.misplaced() else { return Ok(answers.finish(partitions)) };
             if retry.after(error).await.is_err() {
@@ -152,32 +199,24 @@ impl Admin {
     where
         R: Request,
     {
+        let question = Question { version_min, together: GROUPS_TOGETHER, make, read };
         let mut answers = Answers::new(&groups);
         let mut open = groups.clone();
-        let mut retry = self.client.retry(R::API_KEY.name());
+        let mut retry = self.retry(R::API_KEY.name());
         loop {
-            let mut routes = BTreeMap::<i32, Vec<String>>::new();
             let names: Vec<&str> = open.iter().map(String::as_str).collect();
-            for (group, coordinator) in open.iter().zip(self.client.coordinators(&names).await) {
-                match coordinator {
-                    Ok(node) => routes.entry(node).or_default().push(group.clone()),
-                    Err(error) => answers.put(group.clone(), Err(error)),
-                }
-            }
-            for (broker, asked) in routes {
-                let mut call = self.client.call(Target::Broker(broker));
-                call.exchange.version_min = version_min;
-                for asked in asked.chunks(GROUPS_TOGETHER) {
-                    let asking = self.client.call_once(&call, |version| make(asked, version));
-                    match retry.attempt(asking).await.flatten() {
-                        Ok(response) => {
-                            for (group, result) in read(broker, response) {
-                                answers.put(group, result);
-                            }
+            match retry.attempt(self.client.coordinators(&names)).await {
+                Ok(coordinators) => {
+                    let mut routes = BTreeMap::<i32, Vec<String>>::new();
+                    for (group, coordinator) in open.iter().zip(coordinators) {
+                        match coordinator {
+                            Ok(node) => routes.entry(node).or_default().push(group.clone()),
+                            Err(error) => answers.put(group.clone(), Err(error)),
                         }
-                        Err(error) => answers.put_all(asked, &error),
                     }
+                    self.ask_brokers(&question, routes, &retry, &mut answers).await;
                 }
+                Err(late) => answers.put_late(&open, &late),
             }
             let Some((again, error)) = answers.misplaced() else { return Ok(answers.finish(groups)) };
             for group in &again {
@@ -187,6 +226,40 @@ impl Admin {
                 return Ok(answers.finish(groups));
             }
             open = again;
+        }
+    }
+
+    /// One attempt at each broker, all at the same time: one that is slow to answer takes no time from the
+    /// others.
+    async fn ask_brokers<N, R, T>(
+        &self,
+        question: &Question<impl Fn(&[N], i16) -> R, impl Fn(i32, R::Response) -> Each<N, T>>,
+        routes: BTreeMap<i32, Vec<N>>,
+        retry: &Retry,
+        answers: &mut Answers<N, T>,
+    ) where
+        N: Clone + Eq + Hash,
+        R: Request,
+    {
+        let asking = routes.into_iter().map(|(broker, asked)| async move {
+            let mut call = self.client.call(Target::Broker(broker));
+            call.exchange.version_min = question.version_min;
+            let mut answered = Vec::new();
+            for some in asked.chunks(question.together) {
+                let asking = self.client.call_once(&call, |version| (question.make)(some, version));
+                let answer = retry.attempt(asking).await;
+                answered.push(answer.map(|answer| answer.map(|response| (question.read)(broker, response))));
+            }
+            (asked, answered)
+        });
+        for (asked, answered) in join_all(asking).await {
+            for (some, answer) in asked.chunks(question.together).zip(answered) {
+                match answer {
+                    Ok(Ok(each)) => each.into_iter().for_each(|(name, result)| answers.put(name, result)),
+                    Ok(Err(error)) => answers.put_all(some, &error),
+                    Err(late) => answers.put_late(some, &late),
+                }
+            }
         }
     }
 }
@@ -211,6 +284,15 @@ impl<N: Clone + Eq + Hash, T> Answers<N, T> {
     fn put_all(&mut self, names: &[N], error: &ClientError) {
         for name in names {
             self.put(name.clone(), Err(error.clone()));
+        }
+    }
+
+    /// Notes that the time was up. What an earlier attempt met says more.
+    fn put_late(&mut self, names: &[N], late: &ClientError) {
+        for name in names {
+            if let Some(place @ None) = self.by_name.get_mut(name) {
+                *place = Some(Err(late.clone()));
+            }
         }
     }
 

@@ -151,7 +151,7 @@ impl Admin {
         &self,
         scope: TopicScope,
     ) -> Result<std::sync::Arc<crate::cluster::ClusterView>, ClientError> {
-        let mut retry = self.client.retry("Metadata");
+        let mut retry = self.retry("Metadata");
         loop {
             match retry.attempt(self.client.metadata(scope.clone())).await? {
                 Err(error) if error.is_retriable() => retry.after(error).await?,

@@ -6,6 +6,7 @@ mod clients;
 mod consuming;
 mod crash;
 mod groups;
+mod limits;
 mod mixed;
 mod producing;
 mod support;
