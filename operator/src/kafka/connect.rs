@@ -9,6 +9,13 @@ use millrace_client::{Admin, Client, ClientConfig, ClientError};
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// A call with its retries.
 const API_TIMEOUT: Duration = Duration::from_secs(15);
+/// A question of a poll, with its retries: a partition without a leader, or a group whose coordinator is down,
+/// takes so much time from all else that is polled. What was not answered is asked again in the next round, and
+/// belief lasts longer than that.
+pub const POLL_TIMEOUT: Duration = Duration::from_secs(2);
+/// A question about groups that somebody waits for, while others wait for their turn: long enough to connect, and
+/// for a new cluster to make the topic in which groups are kept.
+pub const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A client of the cluster behind `bootstrap` (`host:port,host:port`). Connects when first used.
 ///

@@ -16,7 +16,8 @@ mod observation;
 
 pub use observation::{DEAD, GroupInterest, GroupObservation, Position};
 
-/// Observes groups. `times` remembers when records were written, between calls.
+/// Observes groups; `times` remembers when records were written, between calls. What brokers do not answer within
+/// the limit of `admin` is missing in those groups alone that it concerns.
 pub async fn observe(
     admin: &Admin,
     interests: &[GroupInterest],
@@ -24,13 +25,13 @@ pub async fn observe(
 ) -> Vec<Result<GroupObservation, ClientError>> {
     let asked: BTreeSet<String> = interests.iter().map(|interest| interest.group.clone()).collect();
     let asked: Vec<String> = asked.into_iter().collect();
-    let seen = async {
-        let described = describe(admin, asked.clone()).await?;
-        let offsets: BTreeMap<_, _> = admin.list_offsets_of_groups(asked).await?.into_iter().collect();
-        Ok((described, offsets, expected_partitions(admin, interests).await?))
-    };
-    let (described, offsets, expected) = match seen.await {
-        Ok(seen) => seen,
+    let seen = tokio::try_join!(
+        describe(admin, asked.clone()),
+        admin.list_offsets_of_groups(asked),
+        expected_partitions(admin, interests)
+    );
+    let (described, offsets, expected) = match seen {
+        Ok((described, offsets, expected)) => (described, BTreeMap::from_iter(offsets), expected),
         Err(error) => return interests.iter().map(|_| Err(ClientError::clone(&error))).collect(),
     };
     let mut observations: Vec<Result<GroupObservation, ClientError>> = interests
@@ -133,8 +134,10 @@ fn observation(
 async fn fill_ends(admin: &Admin, observations: &mut [Result<GroupObservation, ClientError>]) {
     let partitions: BTreeSet<TopicPartition> =
         observations.iter().flatten().flat_map(|group| group.positions.keys().cloned()).collect();
-    let starts = offsets_at(admin, &partitions, OffsetSpec::Earliest).await;
-    let ends = offsets_at(admin, &partitions, OffsetSpec::Latest).await;
+    let (starts, ends) = tokio::join!(
+        offsets_at(admin, &partitions, OffsetSpec::Earliest),
+        offsets_at(admin, &partitions, OffsetSpec::Latest)
+    );
     for group in observations.iter_mut().flatten() {
         take_ends(group, &starts, &ends);
     }
@@ -203,7 +206,10 @@ async fn fill_times(
         .flat_map(|group| &group.positions)
         .filter_map(|(partition, position)| Some((partition.clone(), position.next_record()?)))
         .collect();
-    times.look_up(admin, &wanted).await;
+    // What has been read by then is kept.
+    if tokio::time::timeout(admin.limit(), times.look_up(admin, &wanted)).await.is_err() {
+        tracing::debug!("not all times of records could be read in time");
+    }
     for position in observations.iter_mut().flatten().flat_map(|group| &mut group.positions) {
         let (partition, position) = position;
         let Some(next) = position.next_record() else { continue };

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::batch::Batch;
 use super::cluster::ClusterObservation;
-use super::connect::explained;
+use super::connect::{LOOK_TIMEOUT, explained};
 use super::groups::{self, GroupInterest, GroupObservation};
 use super::record_times::RecordTimes;
 use super::throughput::Scraper;
@@ -330,6 +330,7 @@ fn batch_of_creations(admin: Admin) -> Batch<NewTopic, Result<CreatedTopic, Clie
 }
 
 fn batch_of_groups(admin: Admin) -> Batch<GroupInterest, Result<GroupObservation, ClientError>> {
+    let admin = admin.within(LOOK_TIMEOUT);
     Batch::start(GROUPS_TOGETHER, move |interests: Vec<GroupInterest>| {
         let admin = admin.clone();
         async move { groups::observe(&admin, &interests, &mut RecordTimes::default()).await }

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::super::connect::explained;
+use super::super::connect::{POLL_TIMEOUT, explained};
 use super::super::groups::Offsets;
 use super::super::settings::Settings;
 use super::super::throughput::Scraper;
@@ -30,6 +30,9 @@ const FIGURES_EVERY: u64 = 3;
 const SETTINGS_EVERY: u64 = 12;
 
 pub(super) struct Poller {
+    /// For the cluster itself, which may take long to answer while brokers restart.
+    patient: Admin,
+    /// For all else.
     admin: Admin,
     scraper: Option<Scraper>,
     state: Arc<Mutex<State>>,
@@ -40,7 +43,8 @@ pub(super) struct Poller {
 
 impl Poller {
     pub(super) fn new(admin: Admin, scraper: Option<Scraper>, state: Arc<Mutex<State>>, bell: Bell) -> Self {
-        Self { admin, scraper, state, bell, times: RecordTimes::default(), round: 0 }
+        let (patient, admin) = (admin.clone(), admin.within(POLL_TIMEOUT));
+        Self { patient, admin, scraper, state, bell, times: RecordTimes::default(), round: 0 }
     }
 
     pub(super) async fn run(mut self, hurry: Arc<Notify>, stop: CancellationToken) {
@@ -60,10 +64,11 @@ impl Poller {
 
     /// One round. Whether the cluster answered.
     async fn look(&mut self) -> bool {
-        match cluster::observe(&self.admin).await {
+        let asked = Instant::now();
+        match cluster::observe(&self.patient).await {
             Ok(seen) => self.cluster_answered(seen),
             Err(error) => {
-                self.cluster_failed(&error);
+                self.cluster_failed(&error, asked);
                 return false;
             }
         }
@@ -90,12 +95,13 @@ impl Poller {
         }
     }
 
-    fn cluster_failed(&self, error: &ClientError) {
+    /// Nothing but this error came of what was `asked` then.
+    fn cluster_failed(&self, error: &ClientError, asked: Instant) {
         tracing::debug!(%error, "the cluster does not answer");
         let gave_up = {
             let mut state = self.state.lock();
             let reason = explained(error);
-            let since = state.failing.take().map_or_else(Instant::now, |(since, _)| since);
+            let since = state.failing.take().map_or(asked, |(since, _)| since);
             state.failing = Some((since, reason.clone()));
             let patient = state.health == Health::Reachable && since.elapsed() < PATIENCE;
             let known = matches!(state.health, Health::Unreachable(_));
