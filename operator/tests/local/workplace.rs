@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use millrace_client::{
-    Admin, AlterConfigOp, AlterOp, Client, ClientConfig, CommittedOffset, ConfigResource, ConfigSource,
-    DescribeConfigsOptions, NewPartitions, NewTopic, ResourceKind, Target, TopicPartition,
+    Admin, AlterConfigOp, AlterOp, Client, ClientConfig, ClientError, CommittedOffset, ConfigEntry,
+    ConfigResource, ConfigSource, DescribeConfigsOptions, NewPartitions, NewTopic, ResourceKind, Target,
+    TopicPartition,
 };
 use millrace_protocol::ErrorCode;
-use millrace_tests::records;
+use millrace_tests::{records, until};
 use tokio::runtime::Runtime;
 
 /// A broker knows of what was made after so long at most.
@@ -78,8 +79,7 @@ impl Workplace {
 
     /// The settings made for a topic, as `name=value`.
     pub(crate) fn settings(&self, topic: &str) -> Vec<String> {
-        let described = self.admin.describe_configs(vec![resource(topic)], DescribeConfigsOptions::default());
-        let entries = self.wait(described).unwrap().remove(0).1.unwrap();
+        let entries = self.described(topic).unwrap();
         let made = entries.into_iter().filter(|entry| entry.source == ConfigSource::DynamicTopic);
         let mut made: Vec<String> =
             made.map(|entry| format!("{}={}", entry.name, entry.value.unwrap_or_default())).collect();
@@ -87,6 +87,12 @@ impl Workplace {
         made
     }
 
+    fn described(&self, topic: &str) -> Result<Vec<ConfigEntry>, ClientError> {
+        let described = self.admin.describe_configs(vec![resource(topic)], DescribeConfigsOptions::default());
+        self.wait(described).unwrap().remove(0).1
+    }
+
+    /// Creates a topic, and waits until it is known: Kafka's brokers hear of it later than who asked for it.
     pub(crate) fn create(&self, topic: &str, partitions: i32) {
         let new = NewTopic {
             name: topic.to_owned(),
@@ -95,6 +101,7 @@ impl Workplace {
             ..NewTopic::default()
         };
         self.wait(self.admin.create_topics(vec![new], false)).unwrap().remove(0).1.unwrap();
+        until("the topic is known", || self.described(topic).ok());
     }
 
     pub(crate) fn grow(&self, topic: &str, total: i32) {
