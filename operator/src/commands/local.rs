@@ -63,7 +63,11 @@ pub(super) async fn run(args: LocalArgs) -> anyhow::Result<ExitCode> {
     if args.watch {
         return watch(&args, &checker, set, &link, mode).await;
     }
-    let report = pass(&link, &set, mode).await.map_err(|error| anyhow::anyhow!(explained(&error)))?;
+    let report = pass(&link, &set, mode).await;
+    if let Some(error) = report.error {
+        show(&report.diff)?;
+        anyhow::bail!(explained(&error));
+    }
     show(&format!("{}{}", report.diff, table(&report.rows, mode.colour)))?;
     let well = report.rows.iter().all(|row| row.ready || row.reason == WOULD_CHANGE);
     Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -95,9 +99,10 @@ async fn keep_passing(
 ) -> anyhow::Result<Infallible> {
     let mut shown = Vec::new();
     loop {
-        match pass(link, &set, mode).await {
-            Ok(Report { diff, rows }) => {
-                show(&diff)?;
+        let Report { diff, rows, error } = pass(link, &set, mode).await;
+        show(&diff)?;
+        match error {
+            None => {
                 let brief = |rows: &[Row]| -> Vec<(String, String)> {
                     rows.iter().map(|row| (row.name.clone(), row.reason.clone())).collect()
                 };
@@ -106,7 +111,7 @@ async fn keep_passing(
                     shown = brief(&rows);
                 }
             }
-            Err(error) => eprintln!("{}", explained(&error)),
+            Some(error) => eprintln!("{}", explained(&error)),
         }
         tokio::time::sleep(Duration::from_secs(args.interval)).await;
         match load(checker, &args.filename) {

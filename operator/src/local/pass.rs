@@ -15,7 +15,8 @@ use crate::consumer_group::reset::{Move, decide};
 use crate::consumer_group::{self, ValidatedGroup};
 use crate::kafka::link::Link;
 use crate::kafka::topics::TopicObservation;
-use crate::problem::summed;
+use crate::problem::{Problem, summed};
+use crate::topic::apply::Creation;
 use crate::topic::plan::TopicPlan;
 use crate::topic::{self, ValidatedTopic};
 
@@ -60,23 +61,32 @@ const NO_AUTOSCALING: &str = "; autoscaling needs Kubernetes";
 pub struct Report {
     /// What changed, or would change.
     pub diff: String,
-    /// All resources.
+    /// All resources; those before the error, where one ended the pass.
     pub rows: Vec<Row>,
+    /// What ended the pass early: the brokers cannot be reached. What they refuse is in the rows.
+    pub error: Option<ClientError>,
 }
 
 /// Makes a pass.
-///
-/// # Errors
-/// When the brokers cannot be reached. What they refuse is in the report.
-pub async fn pass(link: &Link, set: &ResourceSet, mode: Mode) -> Result<Report, ClientError> {
+pub async fn pass(link: &Link, set: &ResourceSet, mode: Mode) -> Report {
     let mut report = Report::default();
+    report.error = pass_over_all(link, set, mode, &mut report).await.err();
+    report
+}
+
+async fn pass_over_all(
+    link: &Link,
+    set: &ResourceSet,
+    mode: Mode,
+    report: &mut Report,
+) -> Result<(), ClientError> {
     for topic in &set.topics {
-        topic_pass(link, topic, mode, &mut report).await?;
+        topic_pass(link, topic, mode, report).await?;
     }
     for group in &set.groups {
-        group_pass(link, group, mode, &mut report).await?;
+        group_pass(link, group, mode, report).await?;
     }
-    Ok(report)
+    Ok(())
 }
 
 async fn topic_pass(
@@ -97,13 +107,19 @@ async fn topic_pass(
             });
             return Ok(());
         }
-        report.rows.extend(topic_row(link, topic, seen.as_deref(), &plan, false));
+        report.rows.extend(topic_row(link, topic, seen.as_deref(), &Creation::NotNeeded, &plan.problems));
         return Ok(());
     }
-    let brought = topic::apply::bring(link, topic, seen, None, SHOWN).await?;
+    let brought = topic::apply::bring(link, topic, seen, None, SHOWN).await;
     let (before, after) = (brought.before.as_deref(), brought.after.as_deref());
+    if let Some(error) = brought.error {
+        // What was not reached is no change.
+        let done = TopicPlan { changes: brought.done, problems: Vec::new() };
+        report.diff.push_str(&diff::topic(&topic.name, before, &done, mode.colour));
+        return Err(error);
+    }
     report.diff.push_str(&diff::topic(&topic.name, before, &brought.plan, mode.colour));
-    report.rows.extend(topic_row(link, topic, after, &brought.plan, brought.created()));
+    report.rows.extend(topic_row(link, topic, after, &brought.creation, &brought.problems()));
     Ok(())
 }
 
@@ -111,16 +127,16 @@ fn topic_row(
     link: &Link,
     topic: &ValidatedTopic,
     seen: Option<&TopicObservation>,
-    plan: &TopicPlan,
-    created: bool,
+    creation: &Creation,
+    problems: &[Problem],
 ) -> Option<Row> {
     let from = topic::status::Ingredients {
         name: &topic.name,
         generation: None,
         seen,
         figures: link.figures(&topic.name),
-        created,
-        problems: &plan.problems,
+        creation,
+        problems,
     };
     let status = topic::status::observed(&TopicStatus::default(), &from, Timestamp::now());
     let ready = find(&status.conditions, READY)?;

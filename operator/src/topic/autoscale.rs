@@ -40,8 +40,8 @@ pub struct Demand {
 
 impl Demand {
     /// Takes a look at the load. Gives the growth, once the load has asked for more without a break for as long
-    /// as the spec wants, to the least that it asked for in that time. Then the wait begins anew: so much time
-    /// lies between two growths at least.
+    /// as the spec wants, to the least that it asked for in that time: again and again, until it was made. Then
+    /// the wait begins anew: so much time lies between two growths at least.
     pub fn look(
         &mut self,
         spec: &ValidatedAutoscaling,
@@ -55,14 +55,19 @@ impl Demand {
             return None;
         }
         let (since, least) = match self.asking {
+            // There are as many by now, whoever added them.
+            Some((_, least)) if least <= partitions => (now, wanted),
             Some((since, least)) => (since, least.min(wanted)),
             None => (now, wanted),
         };
         self.asking = Some((since, least));
-        (now.duration_since(since) >= spec.stabilization && least > partitions).then(|| {
-            self.asking = None;
-            Growth { to: least, because: because(spec, partitions, load) }
-        })
+        (now.duration_since(since) >= spec.stabilization)
+            .then(|| Growth { to: least, because: because(spec, partitions, load) })
+    }
+
+    /// The partitions were added.
+    pub fn grown(&mut self) {
+        self.asking = None;
     }
 }
 
@@ -149,7 +154,22 @@ mod tests {
             growth.because,
             "4500 bytes a second come in, more than 1000 bytes a second for each of 2 partitions"
         );
+        demand.grown();
         assert_eq!(demand.look(&spec, 3, &bytes(4500.0), at(61)), None, "counted anew");
+    }
+
+    #[test]
+    fn a_growth_that_failed_is_asked_for_again_without_another_wait() {
+        let (spec, start) = (spec(Some(1000), None), Instant::now());
+        let at = |second: u64| start + Duration::from_secs(second);
+        let mut demand = Demand::default();
+        demand.look(&spec, 2, &bytes(3900.0), at(0));
+        assert_eq!(to(demand.look(&spec, 2, &bytes(3900.0), at(60))), Some(4));
+        assert_eq!(to(demand.look(&spec, 2, &bytes(3900.0), at(70))), Some(4));
+        assert_eq!(to(demand.look(&spec, 2, &bytes(2900.0), at(80))), Some(3), "the least all along");
+        // It was made after all, and nobody heard.
+        assert_eq!(demand.look(&spec, 3, &bytes(5900.0), at(90)), None, "counted anew");
+        assert_eq!(to(demand.look(&spec, 3, &bytes(5900.0), at(150))), Some(6));
     }
 
     #[test]
@@ -170,6 +190,7 @@ mod tests {
         let mut demand = Demand::default();
         demand.look(&spec, 1, &lag(350), at(0));
         let growth = demand.look(&spec, 1, &lag(350), at(60)).unwrap();
+        demand.grown();
         assert_eq!(growth.to, 4);
         assert_eq!(
             growth.because,
@@ -180,7 +201,10 @@ mod tests {
         }
         let growths: Vec<u64> = (1000..1200)
             .step_by(10)
-            .filter(|second| demand.look(&spec, 4, &lag(500), at(*second)).is_some())
+            .filter(|second| {
+                let growth = demand.look(&spec, 4, &lag(500), at(*second));
+                growth.inspect(|_| demand.grown()).is_some()
+            })
             .collect();
         assert_eq!(growths, [1060, 1130], "none without the wait");
     }

@@ -9,11 +9,11 @@ use kube::runtime::controller::Action;
 use millrace_client::ClientError;
 use millrace_crds::{DeletionPolicy, Topic, TopicOrigin, TopicStatus};
 
-use super::apply::{Outcome, bring};
+use super::apply::{BROKER_ERROR, Brought, Creation, bring, refused_again};
 use super::autoscale::{Growth, Load};
 use super::farewell::{Circumstances, Farewell, farewell};
-use super::plan::{TopicChange, TopicPlan};
-use super::status::{Ingredients, observed};
+use super::plan::TopicChange;
+use super::status::{Ingredients, begun, observed, was_refused};
 use super::validate::{ValidatedTopic, validate};
 use crate::api::error::ReconcileError;
 use crate::api::finalizer;
@@ -26,6 +26,7 @@ use crate::kafka::topics::{self, TopicObservation};
 use crate::membership::{self, Denied};
 use crate::names::{ObjectKey, is_paused};
 use crate::pass::Pass;
+use crate::problem::Problem;
 use crate::watched::topic_wanted;
 
 /// A settled topic is looked at again after this long, whatever the watches and polls may have missed.
@@ -77,7 +78,7 @@ impl Pass<'_, Topic> {
             // The cluster is gone, and rings for its topics.
             Err(ReconcileError::Kafka(ClientError::Closed)) => Ok(Action::requeue(CREATING)),
             Err(ReconcileError::Kafka(error)) => {
-                self.say(vec![Verdict::no(READY, "BrokerError", explained(&error))]).await?;
+                self.say(vec![Verdict::no(READY, BROKER_ERROR, explained(&error))]).await?;
                 Err(error.into())
             }
             done => done,
@@ -90,11 +91,31 @@ impl Pass<'_, Topic> {
         Ok(Action::requeue(SETTLED))
     }
 
-    async fn bring_together(&self, link: &Link, topic: &ValidatedTopic) -> Result<Action, ReconcileError> {
+    async fn bring_together(
+        &mut self,
+        link: &Link,
+        topic: &ValidatedTopic,
+    ) -> Result<Action, ReconcileError> {
         let seen = link.topic(&topic.name).await?;
         let growth = self.growth(link, topic, seen.as_deref());
         let demanded = growth.as_ref().map(|growth| growth.to);
-        let brought = bring(link, topic, seen, demanded, SHOWN).await?;
+        let refused = match seen {
+            None if was_refused(&self.before) => refused_again(link, topic).await?,
+            _ => None,
+        };
+        let brought = match refused {
+            Some(refused) => refused,
+            None => {
+                if seen.is_none() {
+                    self.record(begun(&self.before, &topic.name)).await?;
+                }
+                bring(link, topic, seen, demanded, SHOWN).await
+            }
+        };
+        if growth.is_some() {
+            self.note_growth(&brought);
+        }
+        let problems = brought.problems();
         let status = observed(
             &self.before,
             &Ingredients {
@@ -102,14 +123,21 @@ impl Pass<'_, Topic> {
                 generation: self.generation(),
                 seen: brought.after.as_deref(),
                 figures: link.figures(&topic.name),
-                created: brought.created(),
-                problems: &brought.plan.problems,
+                creation: &brought.creation,
+                problems: &problems,
             },
             Timestamp::now(),
         );
-        self.tell_what_happened(&brought.outcome, growth.as_ref(), &status).await;
+        self.tell_what_happened(&brought, growth.as_ref(), &status).await;
+        if let Some(error) = brought.error {
+            // Of a cluster that is gone nothing is said here.
+            if !matches!(error, ClientError::Closed) {
+                self.record(status).await?;
+            }
+            return Err(error.into());
+        }
         self.publish(&status).await?;
-        Ok(self.next(topic, &brought.plan, brought.after.as_deref()))
+        Ok(self.next(topic, &problems, brought.after.as_deref()))
     }
 
     /// The partitions that the load has asked for long enough.
@@ -124,9 +152,17 @@ impl Pass<'_, Topic> {
         demand.look(spec, seen.partition_count(), &load, Instant::now())
     }
 
-    fn next(&self, topic: &ValidatedTopic, planned: &TopicPlan, seen: Option<&TopicObservation>) -> Action {
+    /// A growth that failed is still asked for in the next pass.
+    fn note_growth(&self, brought: &Brought) {
+        let grown = brought.done.iter().any(|change| matches!(change, TopicChange::AddPartitions { .. }));
+        if grown && let Some(demand) = self.context.scaling.demands.lock().get_mut(&self.key) {
+            demand.grown();
+        }
+    }
+
+    fn next(&self, topic: &ValidatedTopic, problems: &[Problem], seen: Option<&TopicObservation>) -> Action {
         let pause = match (seen, &topic.autoscaling) {
-            (None, _) if planned.problems.is_empty() => CREATING,
+            (None, _) if problems.is_empty() => CREATING,
             (_, Some(_)) => LOAD,
             _ => SETTLED,
         };
@@ -177,22 +213,28 @@ impl Pass<'_, Topic> {
         }
     }
 
-    /// Events for what happened.
-    async fn tell_what_happened(&self, outcome: &Outcome, growth: Option<&Growth>, status: &TopicStatus) {
+    /// Events for what happened, also where an error ended it.
+    async fn tell_what_happened(&self, brought: &Brought, growth: Option<&Growth>, status: &TopicStatus) {
         let name = status.topic_name.as_deref().unwrap_or(&self.key.name);
-        if self.before.origin.is_none() && status.origin == Some(TopicOrigin::Adopted) {
+        if self.before.origin != Some(TopicOrigin::Adopted) && status.origin == Some(TopicOrigin::Adopted) {
             let note = format!("topic {name} was there already and is managed from now on");
             self.tell("Adopted", "Adopt", note).await;
         }
+        if self.before.origin == Some(TopicOrigin::Created)
+            && self.before.topic_id.is_none()
+            && status.topic_id.is_some()
+            && brought.creation == Creation::NotNeeded
+        {
+            self.tell("Created", "Apply", format!("topic {name}: created, which is known only now")).await;
+        }
         if let (Some(before), Some(after)) = (&self.before.topic_id, &status.topic_id)
             && before != after
-            && outcome.done.is_empty()
+            && !matches!(brought.creation, Creation::Made(_))
         {
-            let note =
-                format!("topic {name} was deleted and made again by somebody: id {before} is now {after}");
+            let note = format!("topic {name} was deleted and made again: id {before} is now {after}");
             self.warn("Replaced", "Observe", note).await;
         }
-        for change in &outcome.done {
+        for change in &brought.done {
             let (reason, why) = match (change, growth) {
                 (TopicChange::Create { .. }, _) => ("Created", String::new()),
                 (TopicChange::AddPartitions { to, .. }, Some(growth)) if growth.to == *to => {
@@ -202,6 +244,10 @@ impl Pass<'_, Topic> {
                 (TopicChange::Setting(_), _) => ("ConfigChanged", String::new()),
             };
             self.tell(reason, "Apply", format!("topic {name}: {change}{why}")).await;
+        }
+        // Errors pass.
+        if brought.error.is_some() {
+            return;
         }
         let refused = find(&status.conditions, READY).filter(|ready| ready.reason != "Ready");
         let known = find(&self.before.conditions, READY).map(|ready| ready.reason.as_str());

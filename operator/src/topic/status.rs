@@ -4,6 +4,7 @@
 use k8s_openapi::jiff::Timestamp;
 use millrace_crds::{TopicOrigin, TopicStatus};
 
+use super::apply::Creation;
 use crate::conditions::{READY, Verdict, merged, with_verdicts};
 use crate::kafka::link::TopicFigures;
 use crate::kafka::rates::steady_or_shown;
@@ -21,29 +22,62 @@ pub struct Ingredients<'a> {
     pub seen: Option<&'a TopicObservation>,
     /// Its figures.
     pub figures: TopicFigures,
-    /// It was made just now.
-    pub created: bool,
+    /// What became of its creation.
+    pub creation: &'a Creation,
     /// Why it is not as its spec says.
     pub problems: &'a [Problem],
+}
+
+/// The status to write before a topic is created that was seen not to exist. An operator that is killed right
+/// after the creation neither takes the topic for one that was there, nor leaves it behind when its resource
+/// goes. The id stays: with it the resource has the topic, against its rivals.
+#[must_use]
+pub fn begun(before: &TopicStatus, name: &str) -> TopicStatus {
+    TopicStatus { topic_name: Some(name.to_owned()), origin: Some(TopicOrigin::Created), ..before.clone() }
+}
+
+/// The brokers refused the creation when it was last tried. Another try that they refuse as well must not
+/// write two statuses each time.
+#[must_use]
+pub fn was_refused(before: &TopicStatus) -> bool {
+    before.topic_name.is_some() && before.origin.is_none()
+}
+
+/// Whether the topic is managed, and since when: what is managed goes with its resource.
+fn origin(before: Option<TopicOrigin>, from: &Ingredients<'_>) -> Option<TopicOrigin> {
+    match from.creation {
+        Creation::Made(_) => Some(TopicOrigin::Created),
+        // There is none. Who makes one of that name later makes it for themselves, until it is adopted.
+        Creation::Refused => None,
+        Creation::Overtaken if from.seen.is_some() => Some(TopicOrigin::Adopted),
+        // It may be there: what was noted before the creation holds.
+        Creation::Overtaken | Creation::Unknown => before,
+        Creation::NotNeeded => before.or(from.seen.map(|_| TopicOrigin::Adopted)),
+    }
 }
 
 /// The status of a topic that was looked at.
 #[must_use]
 pub fn observed(before: &TopicStatus, from: &Ingredients<'_>, now: Timestamp) -> TopicStatus {
     let verdict = verdict(from);
+    let origin = origin(before.origin, from);
     let Some(seen) = from.seen else {
-        return with_verdicts(before, vec![verdict], from.generation, now);
+        let made = match from.creation {
+            Creation::Made(id) => Some(id.clone()).filter(|id| !id.is_empty()),
+            _ => None,
+        };
+        let topic_id = made.or_else(|| before.topic_id.clone());
+        let said = with_verdicts(before, vec![verdict], from.generation, now);
+        return TopicStatus { origin, topic_id, ..said };
     };
     let figures = &from.figures;
     let rest = figures.at_rest;
     let whole = |figure: Option<f64>| figure.map(|figure| figure.round() as i64);
-    let origin =
-        if from.created { TopicOrigin::Created } else { before.origin.unwrap_or(TopicOrigin::Adopted) };
     TopicStatus {
         observed_generation: from.generation,
         topic_name: Some(from.name.to_owned()),
         topic_id: Some(seen.id.clone()).filter(|id| !id.is_empty()),
-        origin: Some(origin),
+        origin,
         partitions: Some(seen.partition_count()),
         replication_factor: Some(seen.replication_factor()),
         under_replicated_partitions: Some(seen.under_replicated()),
@@ -102,7 +136,7 @@ mod tests {
             generation: Some(3),
             seen: Some(seen),
             figures,
-            created: true,
+            creation: &Creation::NotNeeded,
             problems: &[],
         }
     }
@@ -112,7 +146,9 @@ mod tests {
         let seen = seen(Some(1));
         let figures =
             TopicFigures { bytes_in_per_second: Some(1000.4), size_bytes: Some(5), ..Default::default() };
-        let first = observed(&TopicStatus::default(), &ingredients(&seen, figures), Timestamp::UNIX_EPOCH);
+        let made = Creation::Made("abc".into());
+        let from = Ingredients { creation: &made, ..ingredients(&seen, figures) };
+        let first = observed(&begun(&TopicStatus::default(), "orders"), &from, Timestamp::UNIX_EPOCH);
         expect![[r#"
             observedGeneration: 3
             topicName: orders
@@ -133,7 +169,6 @@ mod tests {
         "#]]
         .assert_eq(&serde_yaml::to_string(&first).unwrap());
         let mut later = ingredients(&seen, figures);
-        later.created = false;
         later.figures.bytes_in_per_second = Some(1090.0);
         assert_eq!(observed(&first, &later, Timestamp::now()), first);
     }
@@ -155,5 +190,36 @@ mod tests {
             (status.conditions[0].reason.as_str(), status.conditions[0].message.as_str()),
             ("InvalidConfig", "one; two")
         );
+    }
+    #[test]
+    fn who_made_the_topic_is_known_whatever_became_of_the_creation() {
+        use TopicOrigin::{Adopted, Created};
+        let shown = seen(Some(1));
+        let after = |before: &TopicStatus, seen: Option<&TopicObservation>, creation: &Creation| {
+            let from = Ingredients { seen, creation, ..ingredients(&shown, TopicFigures::default()) };
+            observed(before, &from, Timestamp::UNIX_EPOCH)
+        };
+        let (new, made) = (TopicStatus::default(), Creation::Made("abc".into()));
+        let tried = begun(&new, "orders");
+        assert_eq!(tried.origin, Some(Created), "known before it is done");
+
+        let not_shown = after(&tried, None, &made);
+        assert_eq!((not_shown.origin, not_shown.topic_id.as_deref()), (Some(Created), Some("abc")));
+        assert_eq!(after(&tried, Some(&shown), &Creation::Overtaken).origin, Some(Adopted));
+        for unknown in [Creation::Overtaken, Creation::Unknown] {
+            let unknown = after(&tried, None, &unknown);
+            assert_eq!(unknown.origin, Some(Created), "it may be there");
+            assert_eq!(after(&unknown, Some(&shown), &Creation::NotNeeded).origin, Some(Created));
+        }
+
+        let refused = after(&tried, None, &Creation::Refused);
+        assert_eq!((refused.origin, was_refused(&refused)), (None, true), "nothing is managed");
+        assert!(!was_refused(&new) && !was_refused(&tried) && !was_refused(&not_shown));
+        assert_eq!(after(&refused, None, &Creation::Refused), refused, "no second status says the same");
+        assert_eq!(after(&refused, Some(&shown), &Creation::NotNeeded).origin, Some(Adopted));
+
+        let vanished = begun(&after(&new, Some(&shown), &Creation::NotNeeded), "orders");
+        assert_eq!((vanished.origin, vanished.topic_id.as_deref()), (Some(Created), Some("abc")));
+        assert_eq!(after(&vanished, None, &Creation::Refused).origin, None, "it is gone");
     }
 }

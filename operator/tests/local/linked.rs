@@ -16,8 +16,8 @@ use millrace_operator::kafka::connect::connect;
 use millrace_operator::kafka::groups::{self, GroupInterest};
 use millrace_operator::kafka::link::{Link, TopicFigures};
 use millrace_operator::kafka::record_times::RecordTimes;
-use millrace_operator::topic::apply::bring;
-use millrace_operator::topic::status::{Ingredients, observed};
+use millrace_operator::topic::apply::{Creation, bring, refused_again};
+use millrace_operator::topic::status::{Ingredients, begun, observed};
 use millrace_operator::topic::validate::validate;
 
 use millrace_tests::{Millrace, free_port};
@@ -38,8 +38,9 @@ pub(crate) fn a_topic_that_a_producer_makes_first_is_adopted_whole(at: &Workplac
     assert!(seen.is_none());
 
     at.create("overtaken", 1);
-    let brought = at.wait(bring(&link, &topic, seen, None, Duration::from_secs(10))).unwrap();
-    assert!(!brought.created() && brought.plan.problems.is_empty(), "{brought:?}");
+    let brought = at.wait(bring(&link, &topic, seen, None, Duration::from_secs(10)));
+    assert_eq!(brought.creation, Creation::Overtaken);
+    assert!(brought.error.is_none() && brought.problems().is_empty(), "{brought:?}");
     assert_eq!(
         (at.partitions("overtaken"), at.settings("overtaken")),
         (3, vec!["retention.ms=60000".into()])
@@ -49,12 +50,26 @@ pub(crate) fn a_topic_that_a_producer_makes_first_is_adopted_whole(at: &Workplac
         generation: Some(1),
         seen: brought.after.as_deref(),
         figures: TopicFigures::default(),
-        created: brought.created(),
-        problems: &brought.plan.problems,
+        creation: &brought.creation,
+        problems: &[],
     };
-    let status = observed(&TopicStatus::default(), &from, Timestamp::now());
+    let status = observed(&begun(&TopicStatus::default(), "overtaken"), &from, Timestamp::now());
     assert_eq!((status.origin, status.partitions), (Some(TopicOrigin::Adopted), Some(3)));
     at.delete("overtaken");
+}
+
+pub(crate) fn a_topic_that_is_refused_again_is_not_made_until_it_is_not(at: &Workplace) {
+    let link = link(at);
+    let topic = |config: &str| {
+        let spec = format!("{{clusterRef: {{name: main}}, partitions: 1, config: {{{config}: 60000}}}}");
+        validate("refused", &serde_yaml::from_str(&spec).unwrap()).unwrap()
+    };
+    let refused = at.wait(bring(&link, &topic("retention.mss"), None, None, Duration::from_secs(10)));
+    assert_eq!((&refused.creation, refused.problems().len()), (&Creation::Refused, 1), "{refused:?}");
+    let again = at.wait(refused_again(&link, &topic("retention.mss"))).unwrap().unwrap();
+    assert_eq!((&again.creation, again.problems()), (&Creation::Refused, refused.problems()));
+    assert!(at.wait(refused_again(&link, &topic("retention.ms"))).unwrap().is_none());
+    assert_eq!(at.partitions("refused"), 0, "it was only asked about");
 }
 
 /// The operator dies between the commit of a move and the status that says so; then members read on.

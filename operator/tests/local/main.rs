@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod check;
+mod cut_off;
 mod leaderless;
 mod linked;
+mod proxy;
 mod restarting;
 mod scenarios;
 mod watching;
@@ -26,6 +28,7 @@ const SCENARIOS: &[fn(&Workplace)] = &[
     scenarios::many_topics_at_once,
     restarting::topics_tell_their_own_min_insync_replicas,
     linked::a_topic_that_a_producer_makes_first_is_adopted_whole,
+    linked::a_topic_that_is_refused_again_is_not_made_until_it_is_not,
     linked::a_move_whose_end_was_not_noted_is_not_made_twice,
     watching::drift_is_mended,
     watching::what_changed_rings_and_what_did_not_is_silent,
