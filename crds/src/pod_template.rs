@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{Affinity, LocalObjectReference, Toleration, TopologySpreadConstraint};
+use k8s_openapi::api::core::v1::{
+    Affinity, LocalObjectReference, PodSecurityContext, Toleration, TopologySpreadConstraint,
+};
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +49,12 @@ pub struct PodTemplateSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "crate::schema::foreign_list")]
     pub image_pull_secrets: Option<Vec<LocalObjectReference>>,
+    /// As whom the pods run, as in Pod.spec.securityContext. When absent, user, group and fsGroup 1000. An empty
+    /// one leaves that to Kubernetes, where it gives out ids itself (OpenShift). Brokers never run as root, and
+    /// with the seccomp profile RuntimeDefault unless another one is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::schema::foreign_object")]
+    pub security_context: Option<PodSecurityContext>,
     /// Environment variables of the brokers, such as MILLRACE_LOG_LEVEL. Settings belong into spec.config.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]

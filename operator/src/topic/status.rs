@@ -191,6 +191,7 @@ mod tests {
             ("InvalidConfig", "one; two")
         );
     }
+
     #[test]
     fn who_made_the_topic_is_known_whatever_became_of_the_creation() {
         use TopicOrigin::{Adopted, Created};

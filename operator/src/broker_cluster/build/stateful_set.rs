@@ -103,7 +103,7 @@ fn template(cluster: &ValidatedCluster, advertised: &Advertised) -> PodTemplateS
             // Variables such as MAIN_BOOTSTRAP_PORT of other Services are no settings.
             enable_service_links: Some(false),
             termination_grace_period_seconds: Some(grace_seconds(cluster)),
-            security_context: Some(pod_security()),
+            security_context: Some(pod_security(pod.security_context.as_ref())),
             affinity: Some(pod.affinity.clone().unwrap_or_else(|| different_nodes(cluster))),
             topology_spread_constraints: spread(cluster),
             node_selector: pod.node_selector.clone(),
@@ -254,18 +254,22 @@ fn config_hash(cluster: &ValidatedCluster, advertised: &Advertised) -> String {
     format!("{:016x}", digest.finalize())
 }
 
-fn pod_security() -> PodSecurityContext {
-    PodSecurityContext {
-        run_as_non_root: Some(true),
+/// `given` takes the place of the image's user, and of nothing else.
+fn pod_security(given: Option<&PodSecurityContext>) -> PodSecurityContext {
+    let image_user = || PodSecurityContext {
         run_as_user: Some(USER),
         run_as_group: Some(USER),
         fs_group: Some(USER),
         fs_group_change_policy: Some("OnRootMismatch".to_owned()),
-        seccomp_profile: Some(SeccompProfile {
-            type_: "RuntimeDefault".to_owned(),
-            ..SeccompProfile::default()
-        }),
         ..PodSecurityContext::default()
+    };
+    let chosen = given.cloned().unwrap_or_else(image_user);
+    let runtime_default =
+        || SeccompProfile { type_: "RuntimeDefault".to_owned(), ..SeccompProfile::default() };
+    PodSecurityContext {
+        run_as_non_root: Some(true),
+        seccomp_profile: Some(chosen.seccomp_profile.clone().unwrap_or_else(runtime_default)),
+        ..chosen
     }
 }
 

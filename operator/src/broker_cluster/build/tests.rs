@@ -117,6 +117,25 @@ fn brokers_restart_for_what_they_read_at_start_and_for_nothing_else() {
 }
 
 #[test]
+fn brokers_run_as_whom_they_are_told_and_never_as_root() {
+    let security = |given: &str| {
+        let wanted = cluster(&format!("podTemplate: {{securityContext: {given}}}"));
+        let set = stateful_set(&wanted, &Advertised::new(), &Present::default());
+        serde_json::to_value(set.spec.unwrap().template.spec.unwrap().security_context).unwrap()
+    };
+    let runtime_default = serde_json::json!({ "type": "RuntimeDefault" });
+    let left_to_kubernetes = serde_json::json!({ "runAsNonRoot": true, "seccompProfile": runtime_default });
+    assert_eq!(security("{}"), left_to_kubernetes);
+    let own = security("{runAsUser: 7, fsGroup: 8, runAsNonRoot: false, seccompProfile: {type: Unconfined}}");
+    assert_eq!(
+        own,
+        serde_json::json!({
+            "runAsUser": 7, "fsGroup": 8, "runAsNonRoot": true, "seccompProfile": { "type": "Unconfined" },
+        })
+    );
+}
+
+#[test]
 fn the_claims_of_a_stateful_set_never_change() {
     let wanted = cluster("storage: {size: 20Gi}");
     let present = Present { claimed_size: Some("10Gi".into()) };
