@@ -21,9 +21,17 @@ def pytest_report_header(config):
     return f"Kubernetes: {clusters.call(clusters.SCRIPT, 'kind').strip()}"
 
 
+# The files whose tests are run one after the other beside all others, where there are two nodes for them (tests/kube/run).
+# `test_rights` looks back on what the operator did in its lane, so all that makes use of a right is in there with it.
+OTHER_LANE = {"test_brokers", "test_group", "test_leader", "test_rights"}
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """First those that install the operator themselves, there being one at a time; last the look back on what it did."""
     items.sort(key=lambda item: ("operator" in item.fixturenames, "test_rights" in item.nodeid))
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("other" if item.path.stem in OTHER_LANE else "first"))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -8,8 +8,14 @@ from pathlib import Path
 from harness.places import OUTPUT, REPOSITORY
 
 SCRIPT = REPOSITORY / "tests" / "kube" / "cluster"
+# Which of the processes that share out the tests this is (pytest-xdist): each but the first has a node of its own.
+LANE = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
+if LANE != "gw0":
+    os.environ["MILLRACE_KUBE_NODE"] = LANE
 # Where `tests/kube/cluster` keeps a node: what it says is the truth, this is only where to look.
-NODE_RUN = Path(os.environ.get("MILLRACE_KUBE_DIR") or REPOSITORY / "target" / "kube").resolve() / "run"
+NODE_RUN = (
+    Path(os.environ.get("MILLRACE_KUBE_DIR") or REPOSITORY / "target" / "kube").resolve() / ("run" if LANE == "gw0" else f"run-{LANE}")
+)
 
 
 def call(*argv, **options):
@@ -86,6 +92,10 @@ class Node(Given):
 
     def load(self, archive):
         call(SCRIPT, "load", archive)
+
+    def tag(self, image, name):
+        """Gives an image another name."""
+        call(SCRIPT, "tag", image, name)
 
     def command(self, *argv):
         return [str(SCRIPT), "exec", *(str(part) for part in argv)]

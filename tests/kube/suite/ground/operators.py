@@ -4,6 +4,8 @@ import contextlib
 import os
 from pathlib import Path
 
+from harness.waiting import until
+
 # Where pods find the API server.
 API_SERVICE = "10.96.0.1"
 
@@ -11,6 +13,19 @@ API_SERVICE = "10.96.0.1"
 def leader(operator):
     """The pod that holds the Lease; None between two."""
     return operator.get("lease millrace-operator")["spec"].get("holderIdentity")
+
+
+def kill(operator):
+    """Ends the operator that works, at once: it hands nothing over, and another one waits for its Lease to run out."""
+
+    def works():
+        name = leader(operator)
+        pod = operator.get(f"pod {name}") if name else None
+        return name if pod and "deletionTimestamp" not in pod["metadata"] else None
+
+    pod = until("an operator works", works, 60)
+    operator.kubectl(f"delete pod {pod} --force --grace-period=0 --wait=false")
+    until(f"{pod} is gone", lambda: operator.get(f"pod {pod}") is None, 30)
 
 
 def process_of(pod):

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 
+from ground.cluster import LANE
 from harness.places import OUTPUT, REPOSITORY
 from harness.process import Process
 from harness.waiting import until
@@ -29,7 +30,7 @@ class Shell:
 
     def __init__(self, cluster):
         self.cluster = cluster
-        helm = OUTPUT / "kube" / "helm"
+        helm = OUTPUT / "kube" / "helm" / LANE
         # Nobody's own helm is read or changed.
         homes = {f"HELM_{name}_HOME": str(helm / name.lower()) for name in ["CACHE", "CONFIG", "DATA"]}
         self.environment = {**os.environ, **homes, **cluster.environment(), "NO_COLOR": "1"}
@@ -52,7 +53,7 @@ class Shell:
     def start(self, name, *argv, env=None):
         """A program that runs beside the test, in the cluster's network; its log is kept."""
         environment = {**self.environment, **(env or {})}
-        return Process(self.cluster.command(*argv), OUTPUT / "kube" / "programs" / f"{name}.log", env=environment)
+        return Process(self.cluster.command(*argv), OUTPUT / "kube" / "programs" / LANE / f"{name}.log", env=environment)
 
 
 class Namespace:
