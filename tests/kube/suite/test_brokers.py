@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from ground.operators import kill
 from ground.shop import Shop, group, open_shop, topic
 from harness.waiting import until
 
@@ -319,12 +320,12 @@ def test_a_namespace_goes_though_brokers_elsewhere_do_not_answer(shop, shell, na
 def test_an_operator_that_dies_again_and_again_gets_there(operator, shop, shell):
     """Whatever was half done when it was killed is done by the next one."""
     names = [f"many-{number}" for number in range(60)]
-    for at in range(0, 60, 20):
-        shop.apply("\n".join(topic(name, partitions=2) for name in names[at : at + 20]))
-        operator.kubectl("delete pod --selector app.kubernetes.io/component=operator --force --grace-period=0")
+    for at in range(0, 60, 30):
+        shop.apply("\n".join(topic(name, partitions=2) for name in names[at : at + 30]))
+        kill(operator)
     shop.wait_ready(*(f"topic/{name}" for name in names), deadline_s=90)
     assert set(names) <= shop.topics()
-    operator.kubectl("delete pod --selector app.kubernetes.io/component=operator --force --grace-period=0 --wait=false")
+    kill(operator)
     shop.kubectl(f"delete topic {' '.join(names)} --timeout=60s", deadline_s=90)
     assert shop.topics().isdisjoint(names)
 
@@ -334,10 +335,10 @@ def test_an_operator_that_dies_in_the_middle_of_a_roll_ends_it(operator, shop):
     shop.wait_ready("brokercluster/main", deadline_s=90)
     broker = pod_uid(shop)
     shop.kubectl("patch brokercluster main --type merge -p '{\"spec\":{\"config\":{\"num.partitions\":7}}}'")
-    operator.kubectl("delete pod --selector app.kubernetes.io/component=operator --force --grace-period=0 --wait=false")
+    kill(operator)
     until("the broker is restarted", lambda: pod_is_another(shop, broker), 60)
     restarted = pod_uid(shop)
-    operator.kubectl("delete pod --selector app.kubernetes.io/component=operator --force --grace-period=0 --wait=false")
+    kill(operator)
     shop.wait_for(
         "brokercluster main", "is done", lambda one: any(
             (seen["type"], seen["status"], seen.get("observedGeneration")) == ("Ready", "True", one["metadata"]["generation"])

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from ground.operators import kill
 from ground.shop import group, open_shop, resource, topic
 from harness.waiting import until
 
@@ -140,13 +141,13 @@ def test_a_move_is_made_once_whenever_the_operator_dies(shop, operator):
     back = {"id": "back", "to": {"position": "Earliest"}}
     for at, name in enumerate(names):
         shop.apply(group(name, topics=["torn"], offsetReset=back))
-        if at % 3 == 0:
-            operator.kubectl("delete pod --selector app.kubernetes.io/component=operator --force --grace-period=0")
+        if at % 4 == 2:
+            kill(operator)
     for name in names:
         shop.wait_condition(f"consumergroup {name}", "OffsetsReset", "True", "Done", 90)
         assert lag_of(shop, name) == 10
     shop.tool("kafka-console-consumer --topic torn --group torn-0 --max-messages 10")
-    operator.kubectl("delete pod --selector app.kubernetes.io/component=operator --force --grace-period=0")
+    kill(operator)
     shop.wait_for("consumergroup torn-0", "has read all", lambda one: one["status"].get("lagRecords") == 0, 90)
     assert lag_of(shop, "torn-0") == 0
 

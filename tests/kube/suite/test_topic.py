@@ -56,6 +56,12 @@ def test_what_cannot_change_is_refused_at_admission(shop, patch, reason):
     assert refused.code != 0 and reason in refused.err, str(refused)
 
 
+@pytest.mark.parametrize("name", ["not a name", "ä", "..", "n" * 250])
+def test_names_that_kafka_cannot_have_are_refused_at_admission(shop, name):
+    refused = shop.shell.try_run(f"kubectl -n {shop.name} apply -f -", stdin=topic("illegal", topicName=name))
+    assert refused.code != 0 and "spec.topicName" in refused.err, str(refused)
+
+
 def test_drift_is_set_back_but_for_what_is_left_to_others(shop):
     manifest = topic("drifting", config={"retention.ms": 60000}, unmanagedConfig=["segment.bytes"])
     shop.apply(manifest)
@@ -148,6 +154,18 @@ def test_another_namespace_where_the_cluster_allows_it(shop, namespace):
     namespace.kubectl("delete topic guest --timeout=30s")
     assert "guest" not in shop.topics()
 
+    # Whoever is let in no longer does not take records away either.
+    namespace.apply(manifest)
+    namespace.wait_ready("topic/guest")
+    shop.kubectl("patch brokercluster main --type merge -p '{\"spec\":{\"allowedNamespaces\":null}}'")
+    namespace.wait_for(
+        "topic guest", "is not let in any more",
+        lambda one: any(seen["reason"] == "NamespaceNotAllowed" for seen in one["status"]["conditions"]),
+    )  # fmt: skip
+    namespace.kubectl("delete topic guest --timeout=30s")
+    assert "guest" in shop.topics()
+    shop.tool("kafka-topics --delete --topic guest")
+
 
 def test_partitions_are_added_for_a_load_that_lasts(shop, python):
     scaling = {"maxPartitions": 4, "bytesInPerPartition": 2000, "stabilizationSeconds": 10}
@@ -158,6 +176,9 @@ def test_partitions_are_added_for_a_load_that_lasts(shop, python):
     assert grown["status"]["partitions"] <= 4
     notes = [note for reason, note in shop.events("busy") if reason == "Autoscaled"]
     assert notes and "2000 bytes a second" in notes[0], shop.events("busy")
+    python("parse", shop.bootstrap, "--topic", "busy", "--group", "busy")
+    flows = lambda one: min(one["status"].get(f"bytes{way}PerSecond", 0) for way in ["In", "Out"]) > 1000
+    shop.wait_for("topic busy", "shows what comes and goes", flows, 60)
 
 
 def test_partitions_are_added_once_for_a_backlog(shop, python):
