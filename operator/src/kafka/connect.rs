@@ -41,7 +41,7 @@ pub fn explained(error: &ClientError) -> String {
 }
 
 /// Without what differs from one attempt to the next: for how long it went on, and which broker was tried first.
-fn steady(error: &ClientError) -> String {
+pub(super) fn steady(error: &ClientError) -> String {
     match error {
         ClientError::TimedOut { last: Some(last), .. } => steady(last),
         ClientError::TimedOut { what, last: None, .. } => format!("{what} timed out"),

@@ -9,12 +9,13 @@ use millrace_client::{
 };
 use millrace_protocol::ErrorCode;
 
+use super::connect::steady;
 use super::record_times::RecordTimes;
 use super::topics;
 
 mod observation;
 
-pub use observation::{DEAD, GroupInterest, GroupObservation, Position};
+pub use observation::{DEAD, GroupInterest, GroupObservation, Position, Unaged};
 
 /// Observes groups; `times` remembers when records were written, between calls. What brokers do not answer within
 /// the limit of `admin` is missing in those groups alone that it concerns.
@@ -191,7 +192,7 @@ pub async fn offsets_at(admin: &Admin, partitions: &BTreeSet<TopicPartition>, sp
 fn about(partition: &TopicPartition, error: ClientError) -> ClientError {
     match error {
         ClientError::Api { .. } => error,
-        error => ClientError::Usage(format!("{partition} could not be asked: {error}")),
+        error => ClientError::Usage(format!("{partition} could not be asked: {}", steady(&error))),
     }
 }
 
@@ -206,15 +207,12 @@ async fn fill_times(
         .flat_map(|group| &group.positions)
         .filter_map(|(partition, position)| Some((partition.clone(), position.next_record()?)))
         .collect();
-    // What has been read by then is kept.
-    if tokio::time::timeout(admin.limit(), times.look_up(admin, &wanted)).await.is_err() {
-        tracing::debug!("not all times of records could be read in time");
-    }
+    times.look_up(admin, &wanted).await;
     for position in observations.iter_mut().flatten().flat_map(|group| &mut group.positions) {
         let (partition, position) = position;
         let Some(next) = position.next_record() else { continue };
         position.waiting_since_ms = times.get(partition, next);
-        position.age_unknown = position.waiting_since_ms.is_none() && !times.is_empty(partition, next);
+        position.unaged = times.gap(partition, next);
     }
 }
 

@@ -2,7 +2,9 @@
 //! is read once while somebody waits for it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
 
+use futures_util::future::join_all;
 use millrace_client::{Admin, ClientError, ClusterView, Target, TopicPartition};
 use millrace_protocol::messages::fetch::{
     FetchPartition, FetchRequest, FetchResponse, FetchTopic, FetchableTopicResponse, PartitionData,
@@ -10,27 +12,30 @@ use millrace_protocol::messages::fetch::{
 use millrace_protocol::records::Batches;
 use millrace_protocol::wire::RecordSet;
 
-/// Asked of each partition when many are asked at once: enough for one small batch.
-const GLANCE_BYTES: i32 = 4 * 1024;
-/// Partitions in one request.
-const TOGETHER_MAX: usize = 256;
-/// Partitions whose first batch was too large for a glance, asked one by one in one round; the others have
-/// their turn in the next rounds.
+use super::groups::Unaged;
+
+/// Partitions in one request, and bytes asked of each: enough for a batch of a few records, then for one of a busy
+/// producer, which has 16 KiB by default.
+const TOGETHER: [(usize, i32); 2] = [(256, 4 * 1024), (64, 64 * 1024)];
+/// Those whose first batch is larger still are asked one by one: the first batch of a request comes whole, whatever
+/// its size (KIP-74). So many in one round; the others have their turn in the next ones.
 const ALONE_MAX: usize = 64;
-/// Asked of a partition alone: a batch without records, such as the mark of a transaction's end, is followed by
-/// others. The first batch comes whole, whatever its size (KIP-74).
+/// Asked of one alone: a batch without records, such as the mark of a transaction's end, is followed by others.
 const ALONE_BYTES: i32 = 64 * 1024;
 /// A batch that unpacks to more is not looked into.
 const BATCH_BYTES_MAX: usize = 128 << 20;
 /// Topic ids take the place of names from here on (KIP-516).
 const FETCH_BY_ID: i16 = 13;
 
+/// An offset of a partition.
+type Place = (TopicPartition, i64);
+
 /// Times by partition and offset: only of offsets that somebody waits for.
 #[derive(Debug, Default)]
 pub struct RecordTimes {
     known: BTreeMap<TopicPartition, BTreeMap<i64, i64>>,
-    /// Where a record was looked for in the last round, and there is none.
-    empty: BTreeSet<(TopicPartition, i64)>,
+    /// What was wanted in the last round and is not known.
+    gaps: BTreeMap<Place, Unaged>,
     /// The partition that was asked alone last, of each leader: the next round goes on behind it.
     last_alone: BTreeMap<i32, TopicPartition>,
 }
@@ -44,6 +49,14 @@ enum Read {
     Empty,
 }
 
+/// What one leader told in a round.
+#[derive(Debug, Default)]
+struct Told {
+    /// `None` for what was asked and could not be read.
+    places: Vec<(Place, Option<Read>)>,
+    last_alone: Option<TopicPartition>,
+}
+
 impl RecordTimes {
     /// When the first record at or after `offset` was written, in milliseconds since 1970.
     #[must_use]
@@ -51,92 +64,138 @@ impl RecordTimes {
         self.known.get(partition)?.get(&offset).copied()
     }
 
-    /// Whether it is known that no record stands at `offset` or closely behind it.
+    /// Why that is not known, of what was wanted last; `None` as well where no record stands there.
     #[must_use]
-    pub fn is_empty(&self, partition: &TopicPartition, offset: i64) -> bool {
-        self.empty.contains(&(partition.clone(), offset))
+    pub fn gap(&self, partition: &TopicPartition, offset: i64) -> Option<Unaged> {
+        self.gaps.get(&(partition.clone(), offset)).copied()
     }
 
-    /// Reads the times that are `wanted` and not known, and forgets those that are not wanted. What cannot
-    /// be read stays unknown.
-    pub async fn look_up(&mut self, admin: &Admin, wanted: &BTreeSet<(TopicPartition, i64)>) {
+    /// Reads the times that are `wanted` and not known, as far as they can be read within the limit of `admin`,
+    /// and forgets those that are not wanted. All leaders are asked at the same time.
+    pub async fn look_up(&mut self, admin: &Admin, wanted: &BTreeSet<Place>) {
         self.forget_all_but(wanted);
-        self.empty.clear();
-        let missing: Vec<(TopicPartition, i64)> = wanted
-            .iter()
-            .filter(|(partition, offset)| self.get(partition, *offset).is_none())
-            .cloned()
-            .collect();
-        // A partition twice in one request confuses brokers: the second offset of one waits a round.
-        let mut first: BTreeMap<TopicPartition, i64> = BTreeMap::new();
-        for (partition, offset) in missing {
-            first.entry(partition).or_insert(offset);
-        }
+        let missing: Vec<&Place> =
+            wanted.iter().filter(|(partition, offset)| self.get(partition, *offset).is_none()).collect();
+        self.gaps = missing.iter().map(|place| ((*place).clone(), Unaged::NotAsked)).collect();
         let cluster = admin.client().cluster();
-        let mut by_leader: BTreeMap<i32, Vec<(TopicPartition, i64)>> = BTreeMap::new();
-        for (partition, offset) in first {
-            if let Some(leader) = cluster.leader(&partition) {
-                by_leader.entry(leader).or_default().push((partition, offset));
+        let mut by_leader: BTreeMap<i32, Vec<Place>> = BTreeMap::new();
+        for place in missing {
+            if let Some(leader) = cluster.leader(&place.0) {
+                by_leader.entry(leader).or_default().push(place.clone());
             }
         }
-        for (leader, asked) in by_leader {
-            self.read_from(admin, &cluster, leader, asked).await;
+        let deadline = Instant::now() + admin.limit();
+        let asking = by_leader.into_iter().map(|(leader, places)| {
+            let last_alone = self.last_alone.get(&leader).cloned();
+            let round = Round { admin, cluster: &cluster, leader, deadline };
+            async move { (leader, round.read(places, last_alone).await) }
+        });
+        for (leader, told) in join_all(asking).await {
+            self.take(leader, told);
         }
     }
 
-    async fn read_from(
-        &mut self,
-        admin: &Admin,
-        cluster: &ClusterView,
-        leader: i32,
-        asked: Vec<(TopicPartition, i64)>,
-    ) {
-        let mut large = Vec::new();
-        for together in asked.chunks(TOGETHER_MAX) {
-            match fetch(admin, cluster, leader, together, GLANCE_BYTES).await {
-                Ok(found) => {
-                    let seen = |one: &TopicPartition| matches!(found.get(one), Some(Read::Record(_)));
-                    large.extend(together.iter().filter(|(one, _)| !seen(one)).cloned());
-                    self.remember(together, &found);
+    fn take(&mut self, leader: i32, told: Told) {
+        for (place, read) in told.places {
+            match read {
+                Some(Read::Record(time_ms)) => {
+                    self.gaps.remove(&place);
+                    self.known.entry(place.0).or_default().insert(place.1, time_ms);
                 }
-                Err(error) => tracing::debug!(%error, leader, "times of records cannot be read"),
-            }
-        }
-        // By partition: who comes behind the last one of the round before is first.
-        large.sort_unstable();
-        if let Some(last) = self.last_alone.get(&leader) {
-            let served = large.partition_point(|(partition, _)| partition <= last);
-            large.rotate_left(served);
-        }
-        for alone in large.iter().take(ALONE_MAX) {
-            let asked = std::slice::from_ref(alone);
-            match fetch(admin, cluster, leader, asked, ALONE_BYTES).await {
-                Ok(found) => {
-                    self.remember(asked, &found);
-                    if found.get(&alone.0) == Some(&Read::Empty) {
-                        self.empty.insert(alone.clone());
-                    }
+                Some(Read::Empty) => {
+                    self.gaps.remove(&place);
                 }
-                Err(error) => tracing::debug!(%error, leader, "the time of a record cannot be read"),
-            }
-            self.last_alone.insert(leader, alone.0.clone());
-        }
-    }
-
-    fn remember(&mut self, asked: &[(TopicPartition, i64)], found: &BTreeMap<TopicPartition, Read>) {
-        for (partition, offset) in asked {
-            if let Some(Read::Record(time_ms)) = found.get(partition) {
-                self.known.entry(partition.clone()).or_default().insert(*offset, *time_ms);
+                None => {
+                    self.gaps.insert(place, Unaged::Unread);
+                }
             }
         }
+        self.last_alone.extend(told.last_alone.map(|last| (leader, last)));
     }
 
-    fn forget_all_but(&mut self, wanted: &BTreeSet<(TopicPartition, i64)>) {
+    fn forget_all_but(&mut self, wanted: &BTreeSet<Place>) {
         self.known.retain(|partition, times| {
             times.retain(|offset, _| wanted.contains(&(partition.clone(), *offset)));
             !times.is_empty()
         });
     }
+}
+
+/// One leader is asked, for as long as there is time.
+struct Round<'a> {
+    admin: &'a Admin,
+    cluster: &'a ClusterView,
+    leader: i32,
+    deadline: Instant,
+}
+
+impl Round<'_> {
+    async fn read(&self, places: Vec<Place>, last_alone: Option<TopicPartition>) -> Told {
+        let mut told = Told { last_alone, ..Told::default() };
+        let mut open = places;
+        for (together, bytes) in TOGETHER {
+            let mut larger = Vec::new();
+            for some in waves(open).iter().flat_map(|wave| wave.chunks(together)) {
+                let Some(found) = self.ask(some, bytes).await else { return told };
+                for place in some {
+                    match found.as_ref().map(|found| found.get(&place.0)) {
+                        Some(Some(Read::Record(time_ms))) => {
+                            told.places.push((place.clone(), Some(Read::Record(*time_ms))));
+                        }
+                        Some(_) => larger.push(place.clone()),
+                        None => told.places.push((place.clone(), None)),
+                    }
+                }
+            }
+            open = larger;
+        }
+        self.read_alone(open, told).await
+    }
+
+    async fn read_alone(&self, mut open: Vec<Place>, mut told: Told) -> Told {
+        // By partition: who comes behind the last one of the round before is first.
+        open.sort_unstable();
+        if let Some(last) = &told.last_alone {
+            let served = open.partition_point(|(partition, _)| partition <= last);
+            open.rotate_left(served);
+        }
+        for place in open.into_iter().take(ALONE_MAX) {
+            let Some(found) = self.ask(std::slice::from_ref(&place), ALONE_BYTES).await else { return told };
+            told.last_alone = Some(place.0.clone());
+            let read = found.and_then(|found| found.get(&place.0).copied());
+            told.places.push((place, read));
+        }
+        told
+    }
+
+    /// What stands at places of different partitions. `None` when the time is up; `Some(None)` when the leader did
+    /// not answer.
+    async fn ask(&self, places: &[Place], bytes: i32) -> Option<Option<BTreeMap<TopicPartition, Read>>> {
+        let asked = fetch(self.admin, self.cluster, self.leader, places, bytes);
+        match tokio::time::timeout_at(self.deadline.into(), asked).await {
+            Ok(Ok(found)) => Some(Some(found)),
+            Ok(Err(error)) => {
+                tracing::debug!(%error, leader = self.leader, "times of records cannot be read");
+                Some(None)
+            }
+            Err(_) => None,
+        }
+    }
+}
+
+/// Places in as few groups as there are places of one partition: twice in one request, one confuses brokers.
+fn waves(places: Vec<Place>) -> Vec<Vec<Place>> {
+    let mut waves: Vec<Vec<Place>> = Vec::new();
+    let mut seen: BTreeMap<TopicPartition, usize> = BTreeMap::new();
+    for place in places {
+        let wave = seen.entry(place.0.clone()).or_default();
+        if *wave == waves.len() {
+            waves.push(Vec::new());
+        }
+        waves[*wave].push(place);
+        *wave += 1;
+    }
+    waves
 }
 
 /// The first record at or after each offset, where the answer tells.
@@ -239,4 +298,39 @@ fn first_record(data: PartitionData, offset: i64) -> Option<Read> {
         }
     }
     read
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(number: i32, offset: i64) -> Place {
+        (TopicPartition::new("t", number), offset)
+    }
+
+    #[test]
+    fn no_request_names_a_partition_twice_and_every_offset_has_its_turn() {
+        let places = vec![place(0, 5), place(0, 7), place(0, 9), place(1, 5), place(2, 1), place(2, 2)];
+        let waves = waves(places);
+        let first = vec![place(0, 5), place(1, 5), place(2, 1)];
+        assert_eq!(waves, [first, vec![place(0, 7), place(2, 2)], vec![place(0, 9)]]);
+    }
+
+    #[test]
+    fn what_was_asked_and_not_read_is_told_from_what_had_no_turn() {
+        let mut times = RecordTimes::default();
+        let wanted: Vec<Place> = (0..4).map(|number| place(number, 1)).collect();
+        times.gaps = wanted.iter().map(|place| (place.clone(), Unaged::NotAsked)).collect();
+        let told =
+            vec![(place(0, 1), Some(Read::Record(5))), (place(1, 1), Some(Read::Empty)), (place(2, 1), None)];
+        times.take(7, Told { places: told, last_alone: Some(TopicPartition::new("t", 2)) });
+        let seen = |number| {
+            let partition = TopicPartition::new("t", number);
+            (times.get(&partition, 1), times.gap(&partition, 1))
+        };
+        assert_eq!(seen(0), (Some(5), None));
+        assert_eq!(seen(1), (None, None), "nothing waits there");
+        assert_eq!((seen(2).1, seen(3).1), (Some(Unaged::Unread), Some(Unaged::NotAsked)));
+        assert_eq!(times.last_alone.get(&7), Some(&TopicPartition::new("t", 2)));
+    }
 }

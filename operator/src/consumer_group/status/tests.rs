@@ -9,7 +9,7 @@ use millrace_crds::ConditionStatus;
 use super::*;
 use crate::conditions::with_verdicts;
 use crate::consumer_group::validate::validate;
-use crate::kafka::groups::{DEAD, Position};
+use crate::kafka::groups::{DEAD, Position, Unaged};
 
 fn validated(yaml: &str) -> ValidatedGroup {
     let spec = serde_yaml::from_str(&format!("clusterRef: {{name: main}}\n{yaml}")).unwrap();
@@ -141,7 +141,8 @@ fn an_age_that_could_not_be_read_neither_catches_up_nor_lags() {
     let aged = |since: Option<i64>| {
         let mut seen = consuming(1);
         let position = seen.positions.values_mut().next().unwrap();
-        (position.waiting_since_ms, position.age_unknown) = (since, since.is_none());
+        position.waiting_since_ms = since;
+        position.unaged = since.is_none().then_some(Unaged::Unread);
         seen
     };
     let late = status(&group, &aged(Some(900_000)), &ConsumerGroupStatus::default());

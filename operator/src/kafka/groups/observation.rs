@@ -49,8 +49,17 @@ pub struct Position {
     /// When the next record to read was written, in milliseconds since 1970; `None` when all is read, or that
     /// is not known.
     pub waiting_since_ms: Option<i64>,
-    /// There are records to read, and it is not known since when.
-    pub age_unknown: bool,
+    /// There are records to read, and why it is not known since when.
+    pub unaged: Option<Unaged>,
+}
+
+/// Why the time of a record is not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unaged {
+    /// It could not be read.
+    Unread,
+    /// It has not had its turn: so many partitions are behind that not all can be read in one round.
+    NotAsked,
 }
 
 impl Position {
@@ -112,10 +121,13 @@ impl GroupObservation {
         self.positions.values().map(Position::backlog).sum()
     }
 
-    /// It is not known for how long the next record of some partition has waited.
+    /// It is not known for how long the group has kept records waiting: one could not be read, or none has had its
+    /// turn. Those that had none do not count beside others that had.
     #[must_use]
     pub fn is_age_unknown(&self) -> bool {
-        self.positions.values().any(|position| position.age_unknown)
+        let mut gaps = self.positions.values().filter_map(|position| position.unaged);
+        let aged = self.positions.values().any(|position| position.waiting_since_ms.is_some());
+        gaps.any(|gap| gap == Unaged::Unread || !aged)
     }
 
     /// Milliseconds that the oldest unread record has waited; 0 when all is read. `None` as well where that is
@@ -172,10 +184,15 @@ mod tests {
 
     #[test]
     fn an_age_that_could_not_be_read_is_not_taken_for_none() {
-        let unread = Position { age_unknown: true, ..position(Some(5), 0, 9, None) };
-        let group = group(vec![(0, position(Some(90), 0, 100, Some(5_000))), (1, unread)]);
-        assert_eq!((group.lag_ms(10_000), group.lag_ms_at_least(10_000)), (None, Some(5_000)));
-        assert_eq!(group.lag_records(), Some(14));
+        let behind = |gap| Position { unaged: Some(gap), ..position(Some(5), 0, 9, None) };
+        let known = || position(Some(90), 0, 100, Some(5_000));
+        let partly = group(vec![(0, known()), (1, behind(Unaged::Unread))]);
+        assert_eq!((partly.lag_ms(10_000), partly.lag_ms_at_least(10_000)), (None, Some(5_000)));
+        assert_eq!(partly.lag_records(), Some(14));
+        let in_turns = group(vec![(0, known()), (1, behind(Unaged::NotAsked))]);
+        assert_eq!(in_turns.lag_ms(10_000), Some(5_000), "the others tell");
+        let none_had_its_turn = group(vec![(0, behind(Unaged::NotAsked)), (1, behind(Unaged::NotAsked))]);
+        assert_eq!(none_had_its_turn.lag_ms(10_000), None);
     }
 
     #[test]
