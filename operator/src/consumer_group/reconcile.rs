@@ -1,12 +1,13 @@
 //! Looks at one group, and does what its resource allows.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::jiff::Timestamp;
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::Action;
-use millrace_client::ClientError;
+use millrace_client::{ClientError, TopicPartition};
 use millrace_crds::{ConsumerGroup, ConsumerGroupStatus, DeletionPolicy, OffsetResetStatus};
 
 use super::act::{aim, made, make_move};
@@ -21,6 +22,7 @@ use crate::api::error::ReconcileError;
 use crate::api::finalizer;
 use crate::conditions::{READY, Verdict};
 use crate::context::Context;
+use crate::directory::Want;
 use crate::kafka::connect::explained;
 use crate::kafka::groups::{self, GroupObservation};
 use crate::kafka::link::Link;
@@ -164,11 +166,14 @@ impl Pass<'_, ConsumerGroup> {
             }
             Err(error) => {
                 let moved = match error {
-                    ClientError::Api { .. } => self.after_refusal(link, group, reset).await?,
+                    ClientError::Api { .. } => self.after_refusal(link, group, reset, &offsets).await?,
                     // No answer came: it may have been made all the same, and stays begun.
                     _ => None,
                 };
-                refusal(error).map(|refusal| (moved, Some(refusal)))
+                if moved.is_some() {
+                    return Ok((moved, Problem::refusal(&error)));
+                }
+                refusal(error).map(|refusal| (None, Some(refusal)))
             }
         }
     }
@@ -179,9 +184,10 @@ impl Pass<'_, ConsumerGroup> {
         link: &Link,
         group: &ValidatedGroup,
         reset: &ValidatedReset,
+        offsets: &BTreeMap<TopicPartition, i64>,
     ) -> Result<Option<OffsetResetStatus>, ReconcileError> {
         let seen = link.group(group.interest(), true).await?;
-        match reset::refusal(reset, &self.before, &seen) {
+        match reset::refusal(reset, offsets, &self.before, &seen) {
             Refusal::Made(partitions) => {
                 let moved = made(reset, partitions);
                 self.tell_moved(&moved).await;
@@ -245,20 +251,24 @@ impl Pass<'_, ConsumerGroup> {
             && !is_paused(&self.object)
             && owns()
             && membership::stays(&context.client, context, &want.cluster).await?;
-        if delete {
-            let Some(cluster) = context.directory.cluster(&want.cluster) else {
-                return Err(self.blocked(&membership::unreadable(&want.cluster)).await?);
-            };
-            let link = context.links.get(&want.cluster, &cluster)?;
-            if let Err(reason) = link.if_reachable(groups::delete(link.admin(), &want.name)).await {
-                if !membership::is_namespace_going(&context.client, &self.key.namespace).await? {
-                    return Err(self.blocked(&reason).await?);
-                }
-                tracing::info!(group = %self.key, reason, "the namespace goes, the group is left alone");
+        if delete && let Err(reason) = self.delete_group(&want).await? {
+            if !membership::is_namespace_going(&context.client, &self.key.namespace).await? {
+                return Err(self.blocked(&reason).await?);
             }
-            link.forget_group(&want.name);
+            tracing::info!(group = %self.key, reason, "the namespace goes, the group is left alone");
         }
         self.let_go().await
+    }
+
+    /// Deletes the group, or says why that cannot be done.
+    async fn delete_group(&self, want: &Want) -> Result<Result<(), String>, ReconcileError> {
+        let Some(cluster) = self.context.directory.cluster(&want.cluster) else {
+            return Ok(Err(membership::unreadable(&want.cluster)));
+        };
+        let link = self.context.links.get(&want.cluster, &cluster)?;
+        let deleted = link.if_reachable(groups::delete(link.admin(), &want.name)).await;
+        link.forget_group(&want.name);
+        Ok(deleted)
     }
 
     /// Events for what happened.

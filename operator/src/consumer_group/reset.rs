@@ -55,12 +55,18 @@ pub enum Refusal {
     Unknown,
 }
 
-/// Decides what a refusal means. `status` says that the move was begun, `group` was looked at afterwards.
+/// Decides what the refusal of these `offsets` means. `status` says that the move was begun, `group` was looked at
+/// afterwards. Others may have had the text before: the resource was made anew, with one more topic.
 #[must_use]
-pub fn refusal(reset: &ValidatedReset, status: &ConsumerGroupStatus, group: &GroupObservation) -> Refusal {
+pub fn refusal(
+    reset: &ValidatedReset,
+    offsets: &BTreeMap<TopicPartition, i64>,
+    status: &ConsumerGroupStatus,
+    group: &GroupObservation,
+) -> Refusal {
     let note = note(&reset.id);
-    let concerned = group.positions.iter().filter(|(partition, _)| reset.concerns(&partition.topic));
-    let moved = concerned.filter(|(_, position)| position.note == note).count();
+    let is_moved = |partition| group.positions.get(partition).is_some_and(|position| position.note == note);
+    let moved = offsets.keys().filter(|partition| is_moved(partition)).count();
     let whole = !group.unanswered.keys().any(|topic| reset.concerns(topic));
     let begun = history::begun(status, &reset.id);
     if moved > 0 {
@@ -217,23 +223,25 @@ mod tests {
 
     #[test]
     fn a_refusal_is_believed_only_where_nothing_was_committed() {
-        let reset = reset(Goal::Latest, Some(&["a"]));
+        let reset = reset(Goal::Latest, None);
         let status =
             history::begin(&ConsumerGroupStatus::default(), &reset, &group(0), Timestamp::UNIX_EPOCH);
-        assert_eq!(refusal(&reset, &status, &group(2)), Refusal::NotMade, "members had joined");
+        let first = TopicPartition::new("a", 0);
+        let offsets = BTreeMap::from([(first.clone(), 100), (TopicPartition::new("a", 1), 7)]);
+        let refusal = |group: &GroupObservation| refusal(&reset, &offsets, &status, group);
+        assert_eq!(refusal(&group(2)), Refusal::NotMade, "members had joined; b was moved before");
 
         // The answer to the first attempt was lost, or the other partition was refused.
-        let first = TopicPartition::new("a", 0);
         let mut moved = group(2);
         moved.positions.get_mut(&first).unwrap().note = note("again");
-        assert_eq!(refusal(&reset, &status, &moved), Refusal::Made(1));
+        assert_eq!(refusal(&moved), Refusal::Made(1));
 
         let mut read_on = group(2);
         read_on.positions.get_mut(&first).unwrap().committed = Some(60);
-        assert_eq!(refusal(&reset, &status, &read_on), Refusal::Unknown);
+        assert_eq!(refusal(&read_on), Refusal::Unknown);
         let mut unsure = group(0);
         unsure.unanswered.insert("a".into(), ClientError::Usage("a-2 has no leader".into()));
-        assert_eq!(refusal(&reset, &status, &unsure), Refusal::Unknown);
+        assert_eq!(refusal(&unsure), Refusal::Unknown);
     }
 
     #[test]

@@ -192,13 +192,16 @@ impl Pass<'_, Topic> {
     }
 
     async fn delete_topic(&self, want: &Want) -> Result<(), ReconcileError> {
-        let Some(cluster) = self.context.directory.cluster(&want.cluster) else {
-            return Err(self.blocked(&membership::unreadable(&want.cluster)).await?);
+        let deleted = match self.context.directory.cluster(&want.cluster) {
+            Some(cluster) => {
+                let link = self.context.links.get(&want.cluster, &cluster)?;
+                let deleted = link.if_reachable(topics::delete(link.admin(), &want.name)).await;
+                deleted.map(|()| link.forget_topic(&want.name))
+            }
+            None => Err(membership::unreadable(&want.cluster)),
         };
-        let link = self.context.links.get(&want.cluster, &cluster)?;
-        match link.if_reachable(topics::delete(link.admin(), &want.name)).await {
+        match deleted {
             Ok(()) => {
-                link.forget_topic(&want.name);
                 let note = format!("topic {} was deleted with its resource", want.name);
                 self.tell("Deleted", "Delete", note).await;
                 Ok(())
