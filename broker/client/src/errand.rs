@@ -39,6 +39,11 @@ impl Errand {
         self.not_before = now + backoff.wait_jittered(self.tries);
     }
 
+    /// Whether it was asked, and the answer is not there yet.
+    pub(crate) fn is_running(&self) -> bool {
+        self.is_running
+    }
+
     pub(crate) fn due(&self) -> Option<Instant> {
         (self.is_wanted && !self.is_running).then_some(self.not_before)
     }

@@ -26,8 +26,14 @@ pub(super) struct Committer {
     pub(super) member_id: String,
 }
 
-/// Commits, and waits for it.
-pub(super) async fn commit(client: Client, who: Committer, offsets: Offsets) -> Result<(), ClientError> {
+/// Commits, and waits for it. `again`: as often as it takes within `default.api.timeout.ms`; otherwise once, since
+/// what is tried again may overtake what was committed meanwhile.
+pub(super) async fn commit(
+    client: Client,
+    who: Committer,
+    offsets: Offsets,
+    again: bool,
+) -> Result<(), ClientError> {
     if offsets.is_empty() {
         return Ok(());
     }
@@ -47,6 +53,9 @@ pub(super) async fn commit(client: Client, who: Committer, offsets: Offsets) -> 
             return Err(error);
         }
         client.distrust(&target);
+        if !again {
+            return Err(error);
+        }
         retry.after(error).await?;
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
@@ -115,10 +116,14 @@ impl Core {
         mut done: impl FnMut(&mut Self) -> Option<T>,
     ) -> Result<Option<T>, ClientError> {
         loop {
+            // Before records are handed out that are there already: the group does not wait for them to end.
+            self.take_in_what_is_there();
             let wake_at = self.advance();
             if let Some(result) = done(self) {
-                // What this made room for is asked for before the application goes away.
+                // What this made room for is asked for before the application goes away: requests leave when their
+                // jobs are looked at for the first time.
                 self.start_fetches(Instant::now());
+                self.take_in_what_is_there();
                 return Ok(Some(result));
             }
             if let Some(failure) = self.failure.take() {
@@ -144,10 +149,21 @@ impl Core {
             Wake::Member(event) => self.take_in_member(event),
             Wake::Time => return false,
         }
+        true
+    }
+
+    /// Takes in what has happened, without waiting.
+    fn take_in_what_is_there(&mut self) {
         while let Some(Some(event)) = self.jobs.next().now_or_never() {
             self.take_in(event);
         }
-        true
+        while let Some(events) = self.group.as_mut().and_then(Group::events) {
+            match events.try_recv() {
+                Ok(event) => self.take_in_member(Some(event)),
+                Err(TryRecvError::Disconnected) => self.take_in_member(None),
+                Err(TryRecvError::Empty) => break,
+            }
+        }
     }
 
     /// Starts all that can be started now, and returns when there may be more to start.
@@ -158,13 +174,14 @@ impl Core {
         self.start_fetches(now);
         self.keep_metadata(now);
         let waits = self.partitions.iter().filter_map(|(_, partition)| partition.retry_at);
-        let waits = waits.chain(self.fetcher.quiet_until()).filter(|at| *at > now);
         let old_at = self.refreshed_at.map(|at| after(at, self.config.client.timeouts.metadata_max_age));
         let metadata = self.metadata.due().into_iter().chain(old_at);
-        waits.chain(metadata).fold(now + IDLE, Instant::min)
+        // What was due and could not be started is started by what it waits for, not by time.
+        let waits = waits.chain(self.fetcher.quiet_until()).chain(metadata).filter(|at| *at > now);
+        waits.fold(now + IDLE, Instant::min)
     }
 
-    fn take_in(&mut self, event: Event) {
+    pub(super) fn take_in(&mut self, event: Event) {
         match event {
             Event::Refreshed(result) => self.refreshed(result),
             Event::CommittedFound { asked, result } => self.committed_found(asked, result),
@@ -187,16 +204,21 @@ impl Core {
     fn keep_metadata(&mut self, now: Instant) {
         let max_age = self.config.client.timeouts.metadata_max_age;
         let is_old = self.refreshed_at.is_none_or(|at| after(at, max_age) <= now);
-        let topics: BTreeSet<Arc<str>> =
-            self.interest.topics().into_iter().chain(self.partitions.topics()).collect();
+        let own = self.topics();
+        // A leader minds the topics of all members: nobody else looks how many partitions they have.
+        let of_others = self.group.iter().flat_map(Group::counted_topics);
+        let topics: BTreeSet<Arc<str>> = own.iter().cloned().chain(of_others).collect();
         let scope = match &self.interest {
             Interest::Matching { .. } => TopicScope::All,
             _ if topics.is_empty() => return,
             _ => TopicScope::Named(topics.iter().map(|topic| topic.to_string()).collect()),
         };
-        self.metadata.is_wanted |= is_old;
+        self.metadata.is_wanted |= is_old && !self.metadata.is_running();
         if self.metadata.start(now) {
-            let create = self.config.auto_create_topics;
+            // Brokers make all topics that a request names or none: those of others are theirs to make.
+            let view = self.client.cluster();
+            let missing = own.iter().any(|topic| !view.topics.contains_key(topic));
+            let create = self.config.auto_create_topics && (missing || own.len() == topics.len());
             self.jobs.push(refresh(self.client.clone(), scope, create));
         }
     }
@@ -219,9 +241,7 @@ impl Core {
         };
         self.refreshed_at = Some(now);
         self.match_topics(&view);
-        let wanted: BTreeSet<Arc<str>> =
-            self.interest.topics().into_iter().chain(self.partitions.topics()).collect();
-        for topic in wanted {
+        for topic in self.topics() {
             match view.topics.get(&topic).map(|topic| topic.error) {
                 Some(code) if code.is_ok() => {}
                 Some(code) if !code.is_retriable() => {
@@ -232,6 +252,11 @@ impl Core {
             }
         }
         self.look_at_counts(&view);
+    }
+
+    /// The topics that this consumer reads or wants to.
+    fn topics(&self) -> BTreeSet<Arc<str>> {
+        self.interest.topics().into_iter().chain(self.partitions.topics()).collect()
     }
 
     /// Finds out which topics the filter takes now.
@@ -272,5 +297,24 @@ async fn next_event(events: Option<&mut tokio::sync::mpsc::Receiver<MemberEvent>
     match events {
         Some(events) => events.recv().await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn nothing_that_is_overdue_keeps_the_consumer_awake() {
+        let mut core = Core::new(ConsumerConfig::new("127.0.0.1:1")).unwrap();
+        let max_age = core.config.client.timeouts.metadata_max_age;
+        core.refreshed_at = Instant::now().checked_sub(max_age * 2);
+        core.want_metadata();
+        assert!(core.advance() > Instant::now(), "there is no topic to ask for");
+        core.interest = Interest::Topics([Arc::from("t")].into());
+        for _ in 0..2 {
+            assert!(core.advance() > Instant::now(), "the question is under way");
+        }
+        assert_eq!(core.jobs.len(), 1);
     }
 }

@@ -2,10 +2,11 @@
 //! Runs within the application's own calls, so that partitions never change under its hands; the
 //! member's task does the talking meanwhile.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::StreamExt;
 use millrace_protocol::{ApiKey, ErrorCode};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -58,7 +59,18 @@ pub(super) struct Group {
     /// The last assignment and its generation, for sticky leaders.
     past: Option<(Vec<TopicPartition>, i32)>,
     next_auto_commit: Option<Instant>,
+    /// A commit is under way.
     is_committing: bool,
+    /// Those behind it: one at a time, so that an older one never overtakes a newer one.
+    waiting: VecDeque<WaitingCommit>,
+}
+
+/// A commit that has not begun.
+#[derive(Debug)]
+struct WaitingCommit {
+    who: Committer,
+    offsets: Offsets,
+    occasion: Occasion,
 }
 
 impl Group {
@@ -76,12 +88,18 @@ impl Group {
             past: None,
             next_auto_commit: config.offsets.auto_commit.then(|| after(Instant::now(), interval)),
             is_committing: false,
+            waiting: VecDeque::new(),
         }
     }
 
     /// What the member tells; `None` while there is no member.
     pub(super) fn events(&mut self) -> Option<&mut mpsc::Receiver<MemberEvent>> {
         self.member.as_mut().map(|member| &mut member.events)
+    }
+
+    /// Topics whose partitions a leader gave out; none of who does not lead.
+    pub(super) fn counted_topics(&self) -> impl Iterator<Item = Arc<str>> {
+        self.counts.iter().flat_map(|counts| counts.keys().map(|topic| Arc::from(topic.as_ref())))
     }
 
     pub(super) fn identity(&self) -> Option<&(i32, String)> {
@@ -313,16 +331,36 @@ impl Core {
         })
     }
 
-    /// Commits in the background.
+    /// Commits in the background, behind those that were begun before.
     pub(super) fn start_commit(&mut self, offsets: Offsets, occasion: Occasion) {
-        match self.committer() {
-            Ok(who) => {
-                if let Some(group) = &mut self.group {
-                    group.is_committing = true;
-                }
-                self.jobs.push(commit_offsets(self.client.clone(), who, offsets, occasion));
+        let who = match self.committer() {
+            Ok(who) => who,
+            Err(error) => return debug!(%error, "nothing is committed"),
+        };
+        let Some(group) = &mut self.group else { return };
+        if !group.is_committing {
+            group.is_committing = true;
+            self.jobs.push(commit_offsets(self.client.clone(), who, offsets, occasion));
+            return;
+        }
+        match group.waiting.back_mut() {
+            // So that they do not pile up where the coordinator is slow to answer.
+            Some(last) if (last.occasion, occasion) == (Occasion::Passing, Occasion::Passing) => {
+                last.offsets.retain(|(name, _)| offsets.iter().all(|(newer, _)| newer != name));
+                last.offsets.extend(offsets);
+                last.who = who;
             }
-            Err(error) => debug!(%error, "nothing is committed"),
+            _ => group.waiting.push_back(WaitingCommit { who, offsets, occasion }),
+        }
+    }
+
+    /// Sees commits through that were begun in the background, but for that before a rebalance, which is told in
+    /// `poll` alone.
+    pub(super) async fn finish_commits(&mut self) {
+        let under_way = |group: &Group| group.is_committing && group.phase != Phase::Committing;
+        while self.group.as_ref().is_some_and(under_way) {
+            let Some(event) = self.jobs.next().await else { return };
+            self.take_in(event);
         }
     }
 
@@ -346,12 +384,21 @@ impl Core {
         offsets: &Offsets,
         result: Result<(), ClientError>,
     ) {
+        let may_go_better = result.as_ref().is_err_and(ClientError::is_retriable);
         match result {
             Ok(()) => self.partitions.note_committed(offsets),
             Err(error) => warn!(%error, "offsets could not be committed"),
         }
+        let soon = Instant::now() + self.config.client.retry.wait_jittered(1);
         let Some(group) = &mut self.group else { return };
-        group.is_committing = false;
+        if may_go_better && occasion == Occasion::Passing {
+            // Not these offsets again: by then there are newer ones.
+            group.next_auto_commit = group.next_auto_commit.map(|at| at.min(soon));
+        }
+        group.is_committing = group.waiting.pop_front().is_some_and(|next| {
+            self.jobs.push(commit_offsets(self.client.clone(), next.who, next.offsets, next.occasion));
+            true
+        });
         if occasion == Occasion::Rebalance && group.phase == Phase::Committing {
             self.join(Instant::now());
         }

@@ -100,7 +100,8 @@ pub(super) fn fetch(
 
 pub(super) fn commit_offsets(client: Client, who: Committer, offsets: Offsets, occasion: Occasion) -> Job {
     let job = async move {
-        let result = commit(client, who, offsets.clone()).await;
+        let again = occasion == Occasion::Rebalance;
+        let result = commit(client, who, offsets.clone(), again).await;
         Event::Committed { occasion, offsets, result }
     };
     job.boxed()

@@ -242,15 +242,17 @@ impl Consumer {
         &mut self,
         offsets: &[(TopicPartition, CommittedOffset)],
     ) -> Result<(), ClientError> {
+        self.core.finish_commits().await;
         let who = self.core.committer()?;
         let offsets = offsets.to_vec();
-        commit::commit(self.core.client.clone(), who, offsets.clone()).await?;
+        commit::commit(self.core.client.clone(), who, offsets.clone(), true).await?;
         self.core.partitions.note_committed(&offsets);
         Ok(())
     }
 
-    /// Commits the positions of all partitions in the background; a later `poll` sees it through. A
-    /// failure is logged.
+    /// Commits the positions of all partitions in the background, behind those that were begun before; a later
+    /// `poll`, [`Consumer::commit`] or [`Consumer::close`] sees it through. It is tried once, as Kafka's
+    /// `commitAsync` does; a failure is logged.
     pub fn commit_in_background(&mut self) {
         let offsets = self.core.partitions.offsets(true);
         self.core.start_commit(offsets, Occasion::Passing);
@@ -460,6 +462,7 @@ impl Consumer {
 
     /// Commits what was returned before, where that is automatic.
     async fn commit_last(&mut self) -> Result<(), ClientError> {
+        self.core.finish_commits().await;
         let offsets = self.core.partitions.offsets(false);
         let is_member = self.core.committer().is_ok();
         if !self.core.config.offsets.auto_commit || offsets.is_empty() || !is_member {

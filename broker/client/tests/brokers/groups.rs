@@ -202,6 +202,79 @@ pub(crate) async fn what_comes_later_is_read_too(place: Place) {
     eager.stop().await;
 }
 
+/// Whoever has much to hand out takes part in the group all the same: it commits, and shares with who comes.
+pub(crate) async fn a_full_buffer_keeps_nobody_waiting(place: Place) {
+    const NUMBERS: i64 = 20_000;
+    place.create("full", 2, &[]).await;
+    send_numbers(&place, "full", 2, 0..NUMBERS, |_| {}).await;
+    let mut slow = member(&place, "full", |config| {
+        config.poll_records_max = 1;
+        config.offsets.auto_commit = true;
+        config.offsets.auto_commit_interval = Duration::from_millis(100);
+    })
+    .await;
+    slow.subscribe(["full"]).unwrap();
+    let (end, pause) = (Instant::now() + PATIENCE, Duration::from_millis(2));
+    let mut read = 0;
+    while committed(&place, "full").await == 0 {
+        assert!(Instant::now() < end, "nothing was committed after {read} records");
+        read += slow.poll(PATIENCE).await.unwrap().len();
+        tokio::time::sleep(pause).await;
+    }
+    let other = Reader::start(&place, "full", &["full"], |_| {}).await;
+    while sizes(&[&other]) != [1] {
+        assert!(Instant::now() < end, "the other has nothing after {read} records");
+        read += slow.poll(PATIENCE).await.unwrap().len();
+        tokio::time::sleep(pause).await;
+    }
+    assert!(read < NUMBERS as usize / 2, "only after {read} records");
+    other.stop().await;
+    slow.close(PATIENCE).await.unwrap();
+}
+
+/// Whatever is committed in the background, the last one counts, and closing waits for it.
+pub(crate) async fn commits_keep_their_order(place: Place) {
+    place.create("ordered", 1, &[]).await;
+    send_numbers(&place, "ordered", 1, 0..1_000, |_| {}).await;
+    let mut consumer = member(&place, "ordered", |config| config.poll_records_max = 10).await;
+    consumer.subscribe(["ordered"]).unwrap();
+    while consumer.poll(PATIENCE).await.unwrap().is_empty() {}
+    for round in 1..=20 {
+        consumer.commit_in_background();
+        assert_eq!(consumer.poll(PATIENCE).await.unwrap().len(), 10);
+        consumer.commit().await.unwrap();
+        assert_eq!(committed(&place, "ordered").await, (round + 1) * 10, "what is acknowledged stays");
+    }
+    for _ in 0..20 {
+        assert_eq!(consumer.poll(PATIENCE).await.unwrap().len(), 10);
+        consumer.commit_in_background();
+    }
+    consumer.close(PATIENCE).await.unwrap();
+    assert_eq!(committed(&place, "ordered").await, 410);
+}
+
+/// The sum of what a group committed.
+async fn committed(place: &Place, group: &str) -> i64 {
+    let offsets = place.admin().list_group_offsets(group, None).await.unwrap();
+    offsets.into_values().filter_map(|committed| Some(committed.unwrap()?.offset)).sum()
+}
+
+/// The leader looks after topics that only others read.
+pub(crate) async fn a_leader_minds_the_topics_of_others(place: Place) {
+    place.create("minded-a", 1, &[]).await;
+    place.create("minded-b", 1, &[]).await;
+    let leader = Reader::start(&place, "minded", &["minded-a"], assignors(&[AssignorKind::Range])).await;
+    eventually("the leader reads", || covers(&[&leader], 1)).await;
+    let both = ["minded-a", "minded-b"];
+    let other = Reader::start(&place, "minded", &both, assignors(&[AssignorKind::Range])).await;
+    eventually("all is read", || covers(&[&leader, &other], 2)).await;
+    let grown = NewPartitions { topic: "minded-b".into(), total_count: 4, assignments: None };
+    place.admin().create_partitions(vec![grown], false).await.unwrap()[0].1.clone().unwrap();
+    eventually("the new partitions are read", || covers(&[&leader, &other], 5)).await;
+    leader.stop().await;
+    other.stop().await;
+}
+
 /// A static member comes back under its name, within its session, to what it had: nobody rebalances.
 pub(crate) async fn a_static_member_comes_back(place: Place) {
     place.create("static", 2, &[]).await;

@@ -51,6 +51,13 @@ const SCENARIOS: &[support::Scenario] = &[
         Box::pin(groups::cooperative_members_keep_what_stays(at))
     }),
     ("groups::what_comes_later_is_read_too", |at| Box::pin(groups::what_comes_later_is_read_too(at))),
+    ("groups::a_full_buffer_keeps_nobody_waiting", |at| {
+        Box::pin(groups::a_full_buffer_keeps_nobody_waiting(at))
+    }),
+    ("groups::commits_keep_their_order", |at| Box::pin(groups::commits_keep_their_order(at))),
+    ("groups::a_leader_minds_the_topics_of_others", |at| {
+        Box::pin(groups::a_leader_minds_the_topics_of_others(at))
+    }),
     ("groups::a_static_member_comes_back", |at| Box::pin(groups::a_static_member_comes_back(at))),
     ("groups::who_does_not_poll_is_out", |at| Box::pin(groups::who_does_not_poll_is_out(at))),
     ("groups::cut_connections_do_not_cost_membership", |at| {
