@@ -3,7 +3,12 @@
 use millrace_tests::until;
 use serde_json::json;
 
-use crate::bench::each_broker;
+use crate::bench::{Broker, each_broker};
+
+/// Waits until a command prints that: Kafka's brokers hear of a change a moment after it was made.
+fn until_printed(broker: &Broker, command: &str, wanted: &str) {
+    until(&format!("{command} prints {wanted:?}"), || (broker.run(command).ok() == wanted).then_some(()));
+}
 
 #[test]
 fn settings_of_a_topic_are_set_read_and_unset() {
@@ -11,8 +16,9 @@ fn settings_of_a_topic_are_set_read_and_unset() {
         broker.run("topics create tuned -p 1").ok();
         let set = broker.run("configs set topic tuned retention.ms=3600000 cleanup.policy=compact").ok();
         assert_eq!(set, "topic 'tuned': retention.ms = 3600000\ntopic 'tuned': cleanup.policy = compact\n");
-        assert_eq!(broker.run("configs get topic tuned retention.ms").ok(), "3600000\n");
+        until_printed(broker, "configs get topic tuned retention.ms", "3600000\n");
         broker.run("configs set topic tuned cleanup.policy+=delete").ok();
+        until_printed(broker, "configs get topic tuned cleanup.policy", "compact,delete\n");
         let values = broker.run("configs get topic tuned cleanup.policy retention.ms -o json").json();
         assert_eq!(values, json!({ "cleanup.policy": "compact,delete", "retention.ms": "3600000" }));
         let text = broker.run("configs list topic tuned").ok();
@@ -23,7 +29,7 @@ fn settings_of_a_topic_are_set_read_and_unset() {
         assert_eq!((&segment["value"], &segment["is_default"]), (&json!("1073741824"), &json!(true)));
         assert!(segment["documentation"].as_str().is_some_and(|text| text.len() > 20), "{segment}");
         broker.run("configs unset topic tuned retention.ms").ok();
-        assert_eq!(broker.run("configs get topic tuned retention.ms").ok(), "604800000\n");
+        until_printed(broker, "configs get topic tuned retention.ms", "604800000\n");
     });
 }
 
@@ -51,9 +57,11 @@ fn brokers_have_settings_too() {
         let own = own.as_array().unwrap();
         assert!(own.iter().any(|one| one["key"] == "log.retention.ms"), "{}", broker.name);
         broker.run("configs set broker default log.cleaner.backoff.ms=14000").ok();
-        let defaults = broker.run("configs list broker default -o json").json();
-        let found = defaults.as_array().unwrap().iter().find(|one| one["key"] == "log.cleaner.backoff.ms");
-        assert_eq!(found.map(|one| &one["value"]), Some(&json!("14000")), "{defaults}");
+        until("the default is listed", || {
+            let defaults = broker.run("configs list broker default -o json").json();
+            let found = defaults.as_array()?.iter().find(|one| one["key"] == "log.cleaner.backoff.ms")?;
+            (found["value"] == "14000").then_some(())
+        });
         broker.run("configs unset broker default log.cleaner.backoff.ms").ok();
     });
 }
