@@ -204,6 +204,11 @@ impl Core {
     fn keep_metadata(&mut self, now: Instant) {
         let max_age = self.config.client.timeouts.metadata_max_age;
         let is_old = self.refreshed_at.is_none_or(|at| after(at, max_age) <= now);
+        if !is_old && !self.metadata.is_wanted {
+            // In most turns; told to the errand too, whose waits begin anew.
+            self.metadata.start(now);
+            return;
+        }
         let own = self.topics();
         // A leader minds the topics of all members: nobody else looks how many partitions they have.
         let of_others = self.group.iter().flat_map(Group::counted_topics);
