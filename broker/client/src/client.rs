@@ -10,14 +10,14 @@ use millrace_protocol::messages::find_coordinator::{FindCoordinatorRequest, Find
 use millrace_protocol::messages::metadata::{MetadataRequest, MetadataRequestTopic, MetadataResponse};
 use millrace_protocol::{ApiKey, ErrorCode, Request};
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 use tracing::debug;
 
 use crate::cluster::{ClusterView, TopicScope};
 use crate::config::{ClientConfig, split_address};
 use crate::error::ClientError;
-use crate::net::{ApiVersionTable, Connection, Exchange, Lane, NodeAddress, Peer, Pool};
+use crate::net::{ApiVersionTable, Connection, Exchange, Lane, NodeAddress, Peer, Pool, Readiness};
 use crate::topic_partition::TopicPartition;
 
 /// Who is to answer a request.
@@ -227,8 +227,11 @@ impl Client {
             .collect();
         fastrand::shuffle(&mut seeds);
         let mut tried = Vec::new();
-        // Brokers that left take their addresses with them: the bootstrap servers are the way back.
-        for (peer, address) in known.into_iter().chain(seeds) {
+        // Brokers that left take their addresses with them: the bootstrap servers are the way back, also before one
+        // whose address leads nowhere is dialled again.
+        let mut all: Vec<(Peer, NodeAddress)> = known.into_iter().chain(seeds).collect();
+        all.sort_by_key(|(peer, _)| self.inner.pool.is_ready(*peer, lane) == Readiness::BackingOff);
+        for (peer, address) in all {
             match self.inner.pool.get(peer, lane, &address).await {
                 Ok(connection) => return Ok(connection),
                 Err(ClientError::Closed) => return Err(ClientError::Closed),
@@ -360,10 +363,14 @@ impl Client {
         create: bool,
         suffices: impl Fn(&ClusterView) -> bool + Send + 'static,
     ) -> Result<Arc<ClusterView>, ClientError> {
-        let (client, scope) = (self.clone(), scope.clone());
-        // In a task of its own: a caller that stops polling must not keep others from their turn.
+        let (client, scope, (waits, gone)) = (self.clone(), scope.clone(), oneshot::channel::<()>());
+        // In a task of its own: a caller that stops polling must not keep others from their turn. It ends with a
+        // caller that goes before its own.
         let refreshing = tokio::spawn(async move {
-            let _one_at_a_time = client.inner.refreshing.lock().await;
+            let _one_at_a_time = tokio::select! {
+                turn = client.inner.refreshing.lock() => turn,
+                _ = gone => return Err(ClientError::Closed),
+            };
             let known = client.cluster();
             if suffices(&known) {
                 return Ok(known);
@@ -372,7 +379,9 @@ impl Client {
             ClientError::check(ApiKey::Metadata, response.error_code, "metadata")?;
             Ok(client.learn(response, &scope))
         });
-        refreshing.await.unwrap_or(Err(ClientError::Closed))
+        let refreshed = refreshing.await.unwrap_or(Err(ClientError::Closed));
+        drop(waits);
+        refreshed
     }
 
     /// Takes over what a broker says of the cluster.

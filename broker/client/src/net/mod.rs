@@ -8,5 +8,5 @@ mod versions;
 
 pub(crate) use address::NodeAddress;
 pub(crate) use connection::{Connection, Exchange};
-pub(crate) use pool::{Lane, Peer, Pool};
+pub(crate) use pool::{Lane, Peer, Pool, Readiness};
 pub use versions::ApiVersionTable;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
+use tokio::sync::{OwnedMutexGuard, oneshot};
 use tokio::time::Instant;
 
 use super::connection::ConnectionSettings;
@@ -80,9 +81,19 @@ impl Pool {
         {
             return Ok(connection);
         }
-        // In a task of its own: a caller that stops polling must not keep the slot from others.
-        let making = tokio::spawn(Arc::clone(&self.maker).make(slot, node.clone()));
-        making.await.unwrap_or(Err(ClientError::Closed))
+        // In a task of its own: a caller that stops polling must not keep the slot from others. It ends with a
+        // caller that goes before its turn; they would pile up before a broker that does not answer.
+        let (maker, node, (waits, gone)) = (Arc::clone(&self.maker), node.clone(), oneshot::channel::<()>());
+        let making = tokio::spawn(async move {
+            let slot = tokio::select! {
+                slot = slot.lock_owned() => slot,
+                _ = gone => return Err(ClientError::Closed),
+            };
+            maker.make(slot, node).await
+        });
+        let made = making.await.unwrap_or(Err(ClientError::Closed));
+        drop(waits);
+        made
     }
 
     /// Whether a connection to `peer` is open, or may be tried without waiting.
@@ -122,10 +133,9 @@ impl Pool {
 impl Maker {
     async fn make(
         self: Arc<Self>,
-        slot: SharedSlot,
+        mut slot: OwnedMutexGuard<Slot>,
         node: NodeAddress,
     ) -> Result<Arc<Connection>, ClientError> {
-        let mut slot = slot.lock().await;
         if let Some(connection) = self.reusable(&slot, &node) {
             return Ok(connection);
         }
