@@ -6,7 +6,7 @@ use std::sync::Arc;
 use millrace_coordinator::GroupSummary;
 
 use super::exposition::{Exposition, Labels};
-use super::lag::LagClock;
+use super::lag::{LagClock, Written};
 use crate::partitions::Partitions;
 
 /// What a group has committed in one partition, and the labels of its series.
@@ -19,11 +19,11 @@ struct Row {
     lag: Option<Lag>,
 }
 
-/// How far behind: records, and seconds since the oldest of them was written.
+/// How far behind: records, and seconds since the oldest of them was written, where that is known.
 #[derive(Clone, Copy)]
 struct Lag {
     records: i64,
-    seconds: f64,
+    seconds: Option<f64>,
 }
 
 pub(super) fn expose(
@@ -67,8 +67,14 @@ fn rows(
     let rows = committed.map(|(topic, index, committed)| {
         let lag = partitions.get(topic, *index).map(|partition| {
             let records = (partition.high_watermark() - committed.offset).max(0);
-            let written_ms = if records > 0 { clock.written_ms(&partition, committed.offset) } else { None };
-            let seconds = written_ms.map_or(0.0, |written_ms| (now_ms - written_ms).max(0) as f64 / 1000.0);
+            let written =
+                if records > 0 { clock.written(&partition, committed.offset) } else { Written::Nothing };
+            let seconds = match written {
+                Written::At(written_ms) => Some((now_ms - written_ms).max(0) as f64 / 1000.0),
+                Written::Nothing => Some(0.0),
+                // Zero would read like a group that has caught up.
+                Written::Unknown => None,
+            };
             Lag { records, seconds }
         });
         Row {
@@ -106,19 +112,24 @@ fn seconds(to: &mut Exposition, rows: &[Row], cluster: &str) {
         "Age of the first record that a group has not committed; 0 when there is none.",
     );
     for row in rows {
-        if let Some(lag) = row.lag {
+        if let Some(seconds) = row.lag.and_then(|lag| lag.seconds) {
             let labels = [
                 ("cluster_name", &cluster as &dyn std::fmt::Display),
                 ("group", &row.group),
                 ("topic", &row.topic),
                 ("partition", &row.index),
             ];
-            to.sample(&Labels::new(&labels), lag.seconds);
+            to.sample(&Labels::new(&labels), seconds);
         }
     }
     to.gauge("kafka_consumergroup_group_max_lag_seconds", "The largest of a group's lags in seconds.");
     for rows in rows.chunk_by(|row, next| row.group == next.group) {
-        let most = rows.iter().filter_map(|row| row.lag).map(|lag| lag.seconds).fold(0.0, f64::max);
-        to.sample(&Labels::new(&[("cluster_name", &cluster), ("group", &rows[0].group)]), most);
+        let lags = || rows.iter().filter_map(|row| row.lag);
+        let known = lags().filter_map(|lag| lag.seconds).reduce(f64::max);
+        // Where nothing can be behind nothing is.
+        let most = if lags().next().is_none() { Some(0.0) } else { known };
+        if let Some(most) = most {
+            to.sample(&Labels::new(&[("cluster_name", &cluster), ("group", &rows[0].group)]), most);
+        }
     }
 }

@@ -12,6 +12,17 @@ use crate::partitions::Partition;
 type Place = (Uuid, i32, i64);
 type Known = HashMap<Place, i64>;
 
+/// When the first record at an offset or after it was written.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Written {
+    /// In milliseconds since 1970.
+    At(i64),
+    /// There is no such record.
+    Nothing,
+    /// It has no timestamp, or cannot be read.
+    Unknown,
+}
+
 /// Times of records that were looked up at the last scrape.
 #[derive(Debug, Default)]
 pub(super) struct LagClock {
@@ -36,18 +47,18 @@ impl LagClock {
 }
 
 impl Looking<'_> {
-    /// Milliseconds since 1970 when the first record at or after `offset` was written; `None` when it has
-    /// no timestamp or cannot be read. May read the disk.
-    pub(super) fn written_ms(&mut self, partition: &Partition, offset: i64) -> Option<i64> {
+    /// When the first record at or after `offset` was written. May read the disk.
+    pub(super) fn written(&mut self, partition: &Partition, offset: i64) -> Written {
         // A record that expired is not waited for: the first one that is left is.
         let offset = offset.max(partition.log_start_offset());
         let place = (partition.topic_id(), partition.index(), offset);
         let known = self.asked.get(&place).copied().or_else(|| self.before.known.lock().get(&place).copied());
-        let written_ms = match known {
-            Some(written_ms) => written_ms,
-            None => partition.timestamp_at(offset).ok()??,
+        let written_ms = match known.map_or_else(|| partition.timestamp_at(offset), |known| Ok(Some(known))) {
+            Ok(Some(written_ms)) => written_ms,
+            Ok(None) => return Written::Nothing,
+            Err(_) => return Written::Unknown,
         };
         self.asked.insert(place, written_ms);
-        (written_ms >= 0).then_some(written_ms)
+        if written_ms >= 0 { Written::At(written_ms) } else { Written::Unknown }
     }
 }

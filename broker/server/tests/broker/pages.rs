@@ -7,6 +7,7 @@ use millrace_protocol::ErrorCode;
 use millrace_protocol::messages::offset_commit::{
     OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,
 };
+use millrace_protocol::records::{BatchBuilder, BatchOptions};
 use millrace_tests::records::{batch, produce};
 use millrace_tests::{Millrace, until};
 
@@ -19,7 +20,12 @@ fn start() -> (Millrace, SocketAddr) {
 
 /// Status and body.
 fn request(pages: SocketAddr, method: &str, path: &str, body: &str) -> (u16, String) {
-    let mut stream = TcpStream::connect(pages).unwrap();
+    try_request(pages, method, path, body).unwrap()
+}
+
+/// The same where somebody listens.
+fn try_request(pages: SocketAddr, method: &str, path: &str, body: &str) -> Option<(u16, String)> {
+    let mut stream = TcpStream::connect(pages).ok()?;
     let length = body.len();
     let head = format!(
         "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n"
@@ -28,7 +34,7 @@ fn request(pages: SocketAddr, method: &str, path: &str, body: &str) -> (u16, Str
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    (head[9..12].parse().unwrap(), body.to_owned())
+    Some((head[9..12].parse().unwrap(), body.to_owned()))
 }
 
 fn get(pages: SocketAddr, path: &str) -> (u16, String) {
@@ -49,6 +55,32 @@ fn probes_answer() {
     until("the broker is ready", || (get(pages, "/readyz").0 == 200).then_some(()));
     assert_eq!(get(pages, "/nothing").0, 404);
     drop(broker);
+}
+
+#[test]
+fn a_broker_that_reads_its_logs_again_is_alive_and_not_ready() {
+    let (mut broker, pages) = start();
+    broker.create_partitions("unclosed", 1000, &[]);
+    broker.process.kill();
+    // From the moment on that there is a page.
+    let look = || {
+        let mut seen = Vec::new();
+        until("the broker is ready", || {
+            let (status, _) = try_request(pages, "GET", "/readyz", "")?;
+            if seen.last() != Some(&status) {
+                assert_eq!(get(pages, "/livez").0, 200);
+                seen.push(status);
+            }
+            (status == 200).then_some(())
+        });
+        seen
+    };
+    let seen = std::thread::scope(|scope| {
+        let looking = scope.spawn(look);
+        broker.start_again();
+        looking.join().unwrap()
+    });
+    assert_eq!(seen, [503, 200]);
 }
 
 #[test]
@@ -142,6 +174,30 @@ fn lag_is_shown_in_records_and_seconds() {
         sample(&get(pages, "/metrics").1, "kafka_consumergroup_members{consumergroup=\"slow\"}"),
         Some(0.0)
     );
+}
+
+#[test]
+fn an_age_that_is_not_known_is_left_out_rather_than_shown_as_none() {
+    let (broker, pages) = start();
+    broker.create_topic("ageless", &[]);
+    let mut builder = BatchBuilder::new(BatchOptions::default());
+    builder.append(-1, None, Some(b"no time"), &[]);
+    let records = builder.build().unwrap();
+    assert_eq!(produce(&mut broker.connect(), "ageless", records).error_code, ErrorCode::NONE);
+    let seconds = || {
+        let (_, metrics) = get(pages, "/metrics");
+        let of_group = |line: &&str| line.contains("_lag_seconds{") && line.contains("group=\"slow\"");
+        let shown = metrics.lines().filter(of_group).count();
+        let records = sample(
+            &metrics,
+            "kafka_consumergroup_lag{consumergroup=\"slow\",topic=\"ageless\",partition=\"0\"}",
+        );
+        (records, shown)
+    };
+    commit(&broker, "slow", "ageless", 0);
+    assert_eq!(seconds(), (Some(1.0), 0), "behind, nobody knows since when");
+    commit(&broker, "slow", "ageless", 1);
+    assert_eq!(seconds(), (Some(0.0), 2), "caught up");
 }
 
 #[test]
