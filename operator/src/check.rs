@@ -18,6 +18,8 @@ use crate::names::ObjectKey;
 use crate::problem::Problem;
 use crate::topic::validate::topic_name;
 
+mod lists;
+
 /// Something that is wrong with a manifest.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Finding {
@@ -57,6 +59,8 @@ pub struct Checker {
 
 struct KindChecker {
     structure: SchemaValidator,
+    /// As Kubernetes has it.
+    schema: Value,
     rules: CompiledSchema,
 }
 
@@ -80,7 +84,7 @@ impl Checker {
             if let Some(error) = rules.compilation_errors().first() {
                 return Err(failed(error.to_string()));
             }
-            kinds.insert(kind, KindChecker { structure, rules });
+            kinds.insert(kind, KindChecker { structure, schema: schema.clone(), rules });
         }
         Ok(Self { kinds })
     }
@@ -125,6 +129,8 @@ impl Checker {
             .collect();
         // Rules are about values of the right type.
         if findings.is_empty() {
+            let doubles = lists::doubles(&kind.schema, &value);
+            findings.extend(doubles.into_iter().map(|(field, message)| finding(manifest, field, message)));
             let old = old.map(without_nulls);
             let broken = CelValidator::new().validate_compiled(&kind.rules, &value, old.as_ref());
             if let Err(errors) = broken {

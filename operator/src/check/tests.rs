@@ -115,6 +115,27 @@ fn the_rules_of_each_kind() {
 }
 
 #[test]
+fn lists_whose_items_must_differ() {
+    let listener = "{name: out, type: LoadBalancer, port: 9094}";
+    let all = [
+        group("topics: [a, b, a]"),
+        cluster(&format!(
+            "podTemplate: {{env: [{{name: A}}, {{name: A, value: x}}]}}, listeners: [{listener}, {}]",
+            listener.replace("9094", "9095")
+        )),
+    ];
+    check(
+        &all.concat(),
+        "",
+        expect![[r#"
+            m.yaml#1 ConsumerGroup shop/readers spec.topics[2]: Duplicate value: "a"
+            m.yaml#2 BrokerCluster shop/main spec.listeners[1]: Duplicate value: {"name":"out"}
+            m.yaml#2 BrokerCluster shop/main spec.podTemplate.env[1]: Duplicate value: {"name":"A"}
+        "#]],
+    );
+}
+
+#[test]
 fn what_only_the_operator_refuses() {
     check(
         &cluster("config: {log.dirs: /tmp}"),
