@@ -5,7 +5,7 @@ use std::fmt::Debug;
 
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::api::{Patch, PatchParams};
+use kube::api::{ListParams, Patch, PatchParams};
 use kube::core::PartialObjectMeta;
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
@@ -64,7 +64,9 @@ where
             Err(kube::Error::Api(status)) if status.code == 409 && attempt < ATTEMPTS_MAX => {}
             done => return done.map(drop),
         }
-        match unless_gone(api.get_metadata(&name).await)? {
+        // Who may list them needs no right to get one.
+        let only = ListParams::default().fields(&format!("metadata.name={name}"));
+        match unless_gone(api.list_metadata(&only).await)?.and_then(|found| found.items.into_iter().next()) {
             Some(found) => newest = found.metadata,
             None => break,
         }

@@ -1,6 +1,7 @@
 //! The operator's own resource definitions, applied at start: Helm installs definitions and never upgrades
 //! them.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -11,8 +12,10 @@ use kube::{Api, Client, ResourceExt};
 
 use crate::names::FIELD_MANAGER;
 
-/// The API server serves a definition within seconds.
+/// The API server serves a definition that it was given within seconds.
 const ESTABLISHED: Duration = Duration::from_secs(60);
+/// How often somebody who looks at the log is told what is being waited for.
+const REMIND_EVERY: Duration = Duration::from_secs(60);
 
 /// Applies all definitions and waits until they are served.
 ///
@@ -26,31 +29,36 @@ pub async fn install(client: &Client) -> anyhow::Result<()> {
         api.patch(&name, &params, &Patch::Apply(&crd))
             .await
             .with_context(|| format!("resource definition {name} cannot be applied"))?;
-        wait_for(&api, &name).await?;
+        tokio::time::timeout(ESTABLISHED, served(&api, &name))
+            .await
+            .with_context(|| format!("resource definition {name} is not served"))??;
         tracing::info!(name, "resource definition applied");
     }
     Ok(())
 }
 
-/// Waits until all definitions are served, whoever applied them.
+/// Waits until all definitions are served, whoever applies them, however long that takes.
 ///
 /// # Errors
-/// What the API says, or that a definition is not served in time.
+/// What the API says.
 pub async fn wait_until_served(client: &Client) -> anyhow::Result<()> {
     let api: Api<CustomResourceDefinition> = Api::all(client.clone());
     for crd in millrace_crds::all()? {
-        wait_for(&api, &crd.name_any()).await?;
+        let name = crd.name_any();
+        let mut served = pin!(served(&api, &name));
+        loop {
+            match tokio::time::timeout(REMIND_EVERY, &mut served).await {
+                Ok(done) => break done?,
+                Err(_) => tracing::warn!(name, "nobody has applied the resource definition yet (crds/)"),
+            }
+        }
     }
     Ok(())
 }
 
-async fn wait_for(api: &Api<CustomResourceDefinition>, name: &str) -> anyhow::Result<()> {
-    let established = await_condition(api.clone(), name, conditions::is_crd_established());
-    tokio::time::timeout(ESTABLISHED, established)
+async fn served(api: &Api<CustomResourceDefinition>, name: &str) -> anyhow::Result<()> {
+    await_condition(api.clone(), name, conditions::is_crd_established())
         .await
-        .with_context(|| {
-            format!("resource definition {name} is not served: apply crds/ or start with --install-crds")
-        })?
         .with_context(|| format!("resource definition {name} cannot be watched"))?;
     Ok(())
 }

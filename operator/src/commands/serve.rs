@@ -61,11 +61,6 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let at = || format!("HTTP on {}", args.http_listen);
     let listener = http::listen(args.http_listen).await.with_context(at)?;
     let client = Client::try_default().await.context("there is no way to the Kubernetes API")?;
-    if args.install_crds {
-        install::install(&client).await?;
-    } else {
-        install::wait_until_served(&client).await?;
-    }
     let identity = args.identity.clone().unwrap_or_else(|| format!("{:016x}", fastrand::u64(..)));
     let context = Arc::new(make_context(&args, client.clone(), identity.clone())?);
     let (readiness, pulse) = (Readiness::default(), Pulse::default());
@@ -73,11 +68,23 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         let (context, readiness, pulse) = (Arc::clone(&context), readiness.clone(), pulse.clone());
         tokio::spawn(http::serve(listener, context, readiness, pulse, stop.clone()))
     };
-    pulse.during(lead(&args, client, &identity, context, &readiness, &stop)).await?;
+    let work = async {
+        tokio::select! {
+            there = definitions(&client, args.install_crds) => there?,
+            () = stop.cancelled() => return Ok(()),
+        }
+        lead(&args, client, &identity, context, &readiness, &stop).await
+    };
+    pulse.during(work).await?;
     stop.cancel();
     serving.await?.with_context(at)?;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Without them nothing can be watched: until they are served the operator is alive, and not ready.
+async fn definitions(client: &Client, apply: bool) -> anyhow::Result<()> {
+    if apply { install::install(client).await } else { install::wait_until_served(client).await }
 }
 
 /// Works while it leads. Without the Lease the process ends: a fresh start knows nothing that is out of
@@ -107,6 +114,8 @@ async fn lead(
     tracing::info!(identity, "standing by");
     if candidate.elected(stop).await {
         tracing::info!(identity, "leading");
+        // Until it has seen all resources.
+        readiness.set(false);
         let work = stop.child_token();
         let mut controllers = Box::pin(controllers::run(context, scopes, work.clone(), ready));
         let deposed = tokio::select! {

@@ -109,6 +109,28 @@ fn for_some_namespaces_it_has_rights_in_these_alone() {
     expect_file!["snapshots/namespaces.yaml"].assert_eq(&text(&output));
 }
 
+/// The rules of the roles of this kind that are about brokers' children.
+fn working_rules(rendered: &str, kind: &str) -> Vec<Value> {
+    let roles = documents(rendered).into_iter().filter(|one| one["kind"] == kind);
+    let rules = roles.map(|one| one["rules"].clone());
+    rules.filter(|rules| serde_yaml::to_string(rules).unwrap().contains("statefulsets")).collect()
+}
+
+/// What of these it needs, and that it needs all of them, the suite on Kubernetes shows for all namespaces.
+#[test]
+fn rights_in_a_namespace_are_those_that_it_would_have_in_all() {
+    let (Some(all), Some(some)) =
+        (template(&[]), template(&["--set", "operator.watchNamespaces={billing,shop}"]))
+    else {
+        return;
+    };
+    let (all, some) = (text(&all), text(&some));
+    let everywhere = working_rules(&all, "ClusterRole");
+    assert_eq!(everywhere.len(), 1);
+    assert_eq!(working_rules(&some, "Role"), [everywhere[0].clone(), everywhere[0].clone()]);
+    assert!(working_rules(&some, "ClusterRole").is_empty() && working_rules(&all, "Role").is_empty());
+}
+
 #[test]
 fn resources_that_nobody_would_look_after_are_refused() {
     for made in ["cluster.enabled=true", "topics.orders.partitions=1", "groups.readers.maxLag.seconds=60"] {
