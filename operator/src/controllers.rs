@@ -29,8 +29,8 @@ use crate::triggers::Triggers;
 use crate::watched::{self, Known};
 use crate::{broker_cluster, consumer_group, topic};
 
-/// Topics and groups at a time: they are cheap, and share their requests.
-const SUBJECTS_AT_A_TIME: u16 = 32;
+/// Topics and groups at a time: they are cheap, and share their requests. Of one cluster it is half (`turns.rs`).
+const SUBJECTS_AT_A_TIME: u16 = 64;
 /// The longest wait for what must happen first and nobody tells about: brokers that answer again, a namespace
 /// that goes.
 const WAITING_MAX: Duration = Duration::from_secs(15);
@@ -38,7 +38,10 @@ const WAITING_MAX: Duration = Duration::from_secs(15);
 /// keep its object from being looked at for ever. Calls to brokers and their retries end sooner.
 const PASS_MAX: Duration = Duration::from_secs(180);
 /// Clusters at a time.
-const CLUSTERS_AT_A_TIME: u16 = 8;
+const CLUSTERS_AT_A_TIME: u16 = 16;
+/// How long topics and groups wait until the clusters of all namespaces are known. One that cannot be listed must not
+/// keep those of the others from being looked after.
+const CLUSTERS_KNOWN_MAX: Duration = Duration::from_secs(30);
 
 /// Where resources are looked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,7 +103,9 @@ pub async fn run(
         }
     };
     tokio::select! {
-        () = all_clusters => {}
+        known = tokio::time::timeout(CLUSTERS_KNOWN_MAX, all_clusters) => if known.is_err() {
+            tracing::error!("the BrokerClusters of some namespace cannot be listed; going on with the others");
+        },
         () = drain(&mut running) => return,
         () = stop.cancelled() => return drain(&mut running).await,
     }
@@ -247,6 +252,8 @@ where
                 Err(_) => Err(ReconcileError::TimedOut(PASS_MAX)),
             };
             match &result {
+                // Neither done nor failed.
+                Err(error) if error.comes_back_after().is_some() => {}
                 Ok(_) => {
                     context.attempts.clear(kind, &key);
                     context.metrics.succeeded(kind, &key, began.elapsed());
@@ -258,7 +265,7 @@ where
                 gone(&context, &key, object.0.as_ref().ok());
                 return Ok(Action::await_change());
             }
-            result
+            result.or_else(|error| error.comes_back_after().map(Action::requeue).ok_or(error))
         }
         .boxed()
     };

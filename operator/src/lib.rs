@@ -24,5 +24,6 @@ pub mod problem;
 pub mod pulse;
 pub mod topic;
 pub mod triggers;
+pub mod turns;
 pub mod unreadable;
 pub mod watched;

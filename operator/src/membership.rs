@@ -21,7 +21,7 @@ pub enum Denied {
     Verdict(Verdict),
     /// The cluster has not been asked yet. Nothing is said: after a restart of the operator every status
     /// would be rewritten, and once more a moment later.
-    NotAskedYet,
+    NotNow,
 }
 
 /// The link to the cluster, or why there is none.
@@ -52,7 +52,7 @@ pub fn admitted(
         .map_err(|error| Denied::Verdict(Verdict::no(READY, CLUSTER_NOT_READY, error.to_string())))?;
     match link.health() {
         Health::Reachable => Ok(link),
-        Health::Unknown => Err(Denied::NotAskedYet),
+        Health::Unknown => Err(Denied::NotNow),
         Health::Unreachable(reason) => Err(Denied::Verdict(Verdict::no(READY, CLUSTER_NOT_READY, reason))),
     }
 }

@@ -5,6 +5,11 @@ use std::time::Duration;
 use millrace_client::ClientError;
 use thiserror::Error;
 
+/// Whoever is rung for comes back after so long all the same.
+const NOT_NOW: Duration = Duration::from_secs(60);
+/// Between two attempts to have a turn, about.
+const NOT_ITS_TURN: Duration = Duration::from_secs(1);
+
 /// See the module.
 #[derive(Debug, Error)]
 pub enum ReconcileError {
@@ -17,6 +22,12 @@ pub enum ReconcileError {
     /// Something must happen first that nobody tells about.
     #[error("waiting: {0}")]
     Waiting(String),
+    /// The brokers have not been asked yet: the link rings once they have.
+    #[error("the brokers have not been asked yet")]
+    NotNow,
+    /// Others of the same cluster are being seen to: it has its turn in a moment.
+    #[error("it is not its turn")]
+    NotItsTurn,
     /// It went on for too long.
     #[error("given up after {} s: an answer did not come", .0.as_secs())]
     TimedOut(Duration),
@@ -41,13 +52,24 @@ impl ReconcileError {
         matches!(self, Self::Kubernetes(error) if is_namespace_terminating(error))
     }
 
+    /// Nothing was done or missed: when to come back.
+    #[must_use]
+    pub fn comes_back_after(&self) -> Option<Duration> {
+        match self {
+            Self::NotNow => Some(NOT_NOW),
+            // Not all at the same time.
+            Self::NotItsTurn => Some(NOT_ITS_TURN.mul_f64(0.5 + fastrand::f64())),
+            _ => None,
+        }
+    }
+
     /// For the metrics, in one word.
     #[must_use]
     pub fn class(&self) -> &'static str {
         match self {
             Self::Kubernetes(_) => "kubernetes",
             Self::Kafka(_) => "kafka",
-            Self::Waiting(_) => "waiting",
+            Self::Waiting(_) | Self::NotNow | Self::NotItsTurn => "waiting",
             Self::TimedOut(_) => "timeout",
             Self::Json(_) => "json",
         }

@@ -81,7 +81,11 @@ pub fn obstacle(error: &ReconcileError) -> Option<Verdict> {
             _ => None,
         },
         ReconcileError::Kafka(error) => Some(Verdict::no(READY, "BrokerError", explained(error))),
-        ReconcileError::Waiting(_) | ReconcileError::TimedOut(_) | ReconcileError::Json(_) => None,
+        ReconcileError::Waiting(_)
+        | ReconcileError::NotNow
+        | ReconcileError::NotItsTurn
+        | ReconcileError::TimedOut(_)
+        | ReconcileError::Json(_) => None,
     }
 }
 

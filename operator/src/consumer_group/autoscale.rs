@@ -58,7 +58,7 @@ fn wanted(spec: &ValidatedScaling, group: &GroupObservation) -> i32 {
 /// More members than partitions would have nothing to do. Before anything is known of the partitions, the
 /// spec's own bounds hold.
 fn ceiling(spec: &ValidatedScaling, group: &GroupObservation) -> i32 {
-    match i32::try_from(group.positions.len()).unwrap_or(i32::MAX) {
+    match i32::try_from(group.counted().count()).unwrap_or(i32::MAX) {
         0 => spec.replicas_max,
         partitions => partitions.max(spec.replicas_min).min(spec.replicas_max),
     }

@@ -25,7 +25,7 @@ use crate::context::Context;
 use crate::directory::Want;
 use crate::kafka::connect::explained;
 use crate::kafka::groups::{self, GroupObservation};
-use crate::kafka::link::Link;
+use crate::kafka::link::{Link, now_ms};
 use crate::membership::{self, Denied};
 use crate::names::{ObjectKey, is_paused};
 use crate::pass::Pass;
@@ -70,8 +70,9 @@ impl Pass<'_, ConsumerGroup> {
         let link = match membership::admitted(self.context, claims, &self.key, &group_wanted(&self.object)) {
             Ok(link) => link,
             Err(Denied::Verdict(verdict)) => return self.turn_down(verdict).await,
-            Err(Denied::NotAskedYet) => return Ok(Action::requeue(SETTLED)),
+            Err(Denied::NotNow) => return Err(ReconcileError::NotNow),
         };
+        let _turn = link.group_turns.take(Instant::now()).ok_or(ReconcileError::NotItsTurn)?;
         if !self.hold(group.deletion == DeletionPolicy::Delete).await? {
             return Ok(Action::await_change());
         }
@@ -134,7 +135,7 @@ impl Pass<'_, ConsumerGroup> {
         self.publish(&status).await?;
         match failed {
             Some(error) => Err(error),
-            None => Ok(Action::requeue(if group.autoscaling.is_some() { LAG } else { SETTLED })),
+            None => Ok(Action::requeue(next_look(group, &seen, now_ms()))),
         }
     }
 
@@ -233,7 +234,7 @@ impl Pass<'_, ConsumerGroup> {
                 "Deployment {} was scaled from {from} to {desired}: {} records wait in {} partitions",
                 spec.deployment,
                 seen.backlog(),
-                seen.positions.len(),
+                seen.counted().count(),
             );
             self.tell("Scaled", "Scale", note).await;
         }
@@ -266,6 +267,7 @@ impl Pass<'_, ConsumerGroup> {
             return Ok(Err(membership::unreadable(&want.cluster)));
         };
         let link = self.context.links.get(&want.cluster, &cluster)?;
+        let _turn = link.group_turns.take(Instant::now()).ok_or(ReconcileError::NotItsTurn)?;
         let deleted = link.if_reachable(groups::delete(link.admin(), &want.name)).await;
         link.forget_group(&want.name);
         Ok(deleted)
@@ -281,6 +283,19 @@ impl Pass<'_, ConsumerGroup> {
             }
         }
     }
+}
+
+/// When to look again though nothing rings: for scaling, and when records will have waited for too long.
+fn next_look(group: &ValidatedGroup, seen: &GroupObservation, now_ms: i64) -> Duration {
+    if group.autoscaling.is_some() {
+        return LAG;
+    }
+    let left_ms = |limit: i64| {
+        (limit.saturating_mul(1000) - seen.lag_ms_at_least(now_ms).filter(|ms| *ms > 0)?).try_into().ok()
+    };
+    let left =
+        group.lag_seconds_max.and_then(|limit| left_ms(limit.saturating_add(1))).map(Duration::from_millis);
+    left.map_or(SETTLED, |left| left.min(SETTLED))
 }
 
 /// What does not get better by itself.

@@ -87,10 +87,14 @@ impl ValidatedGroup {
     /// What to look at in the cluster.
     #[must_use]
     pub fn interest(&self) -> GroupInterest {
-        // Offsets of topics that are to be reset count as well, whether or not something was committed.
-        let reset = self.reset.iter().filter_map(|reset| reset.topics.clone()).flatten();
-        let topics = self.topics.as_ref().map(|topics| topics.iter().cloned().chain(reset).collect());
-        GroupInterest { group: self.id.clone(), topics }
+        // Offsets of topics that are to be reset are looked at as well, whether or not something was committed.
+        // Where nothing else is named the group's own offsets say what counts.
+        let reset = self.reset.iter().filter_map(|reset| reset.topics.as_ref()).flatten();
+        let aside = match &self.topics {
+            Some(topics) => reset.filter(|topic| !topics.contains(*topic)).cloned().collect(),
+            None => BTreeSet::new(),
+        };
+        GroupInterest { group: self.id.clone(), topics: self.topics.clone(), aside }
     }
 }
 
@@ -190,6 +194,20 @@ mod tests {
         assert_eq!(goal("{}"), Err("InvalidOffsetReset"));
         assert_eq!(goal("{offset: 7, shiftBy: 1}"), Err("InvalidOffsetReset"));
         assert_eq!(goal("{timestamp: yesterday}"), Err("InvalidOffsetReset"));
+    }
+
+    #[test]
+    fn topics_that_are_only_moved_are_looked_at_aside() {
+        let named = |yaml: &str| {
+            let interest = check(yaml).unwrap().interest();
+            let topics = interest.topics.map(|topics| topics.into_iter().collect::<Vec<_>>());
+            (topics, interest.aside.into_iter().collect::<Vec<_>>())
+        };
+        let reset = "offsetReset: {id: a, to: {offset: 1}, topics: [read, moved]}";
+        let read = || Some(vec!["read".to_owned()]);
+        assert_eq!(named(&format!("topics: [read]\n{reset}")), (read(), vec!["moved".to_owned()]));
+        assert_eq!(named("topics: [read]"), (read(), vec![]));
+        assert_eq!(named(reset), (None, vec![]), "what it committed for counts");
     }
 
     #[test]

@@ -26,9 +26,13 @@ impl<Q: Send + 'static, A: Send + 'static> Batch<Q, A> {
         tokio::spawn(async move {
             let mut taken = Vec::new();
             while waiting.recv_many(&mut taken, together).await > 0 {
+                // Who went away while others were answered needs no answer.
+                taken.retain(|(_, reply)| !reply.is_closed());
+                if taken.is_empty() {
+                    continue;
+                }
                 let (asked, replies): (Vec<Q>, Vec<_>) = taken.drain(..).unzip();
                 for (reply, answer) in replies.into_iter().zip(ask(asked).await) {
-                    // Who went away does not need the answer.
                     let _ = reply.send(answer);
                 }
             }

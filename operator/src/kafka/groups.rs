@@ -69,11 +69,15 @@ type Counts = BTreeMap<String, Result<Option<i32>, ClientError>>;
 
 /// Partition counts of all topics that somebody expects to be read.
 async fn expected_partitions(admin: &Admin, interests: &[GroupInterest]) -> Result<Counts, ClientError> {
-    let names: BTreeSet<String> =
-        interests.iter().filter_map(|interest| interest.topics.clone()).flatten().collect();
+    let names: BTreeSet<String> = interests.iter().flat_map(named).cloned().collect();
     let views = topics::partitions(admin, names.into_iter().collect()).await?;
     let count = |view: TopicView| i32::try_from(view.partitions.len()).unwrap_or(i32::MAX);
     Ok(views.into_iter().map(|(name, view)| (name, view.map(|view| view.map(count)))).collect())
+}
+
+/// The topics that somebody names.
+fn named(interest: &GroupInterest) -> impl Iterator<Item = &String> {
+    interest.topics.iter().flatten().chain(&interest.aside)
 }
 
 fn observation(
@@ -83,12 +87,14 @@ fn observation(
     expected: &Counts,
 ) -> GroupObservation {
     let (mut positions, mut unanswered) = (BTreeMap::new(), BTreeMap::new());
-    for topic in interest.topics.iter().flatten() {
+    let aside = |topic: &str| interest.aside.contains(topic);
+    for topic in named(interest) {
         let name: Arc<str> = Arc::from(topic.as_str());
+        let place = Position { aside: aside(topic), ..Position::default() };
         match expected.get(topic) {
             Some(Ok(count)) => positions.extend(
                 (0..count.unwrap_or(0))
-                    .map(|number| (TopicPartition::new(Arc::clone(&name), number), Position::default())),
+                    .map(|number| (TopicPartition::new(Arc::clone(&name), number), place.clone())),
             ),
             Some(Err(error)) => {
                 unanswered.insert(name, error.clone());
@@ -96,11 +102,12 @@ fn observation(
             None => {}
         }
     }
-    let counts = |topic: &str| interest.topics.as_ref().is_none_or(|topics| topics.contains(topic));
-    for (partition, committed) in offsets.into_iter().filter(|(partition, _)| counts(&partition.topic)) {
+    for (partition, committed) in offsets.into_iter().filter(|(one, _)| interest.concerns(&one.topic)) {
         match committed {
             Ok(Some(CommittedOffset { offset, metadata, .. })) => {
-                let position = Position { committed: Some(offset), note: metadata, ..Position::default() };
+                let aside = aside(&partition.topic);
+                let position =
+                    Position { committed: Some(offset), note: metadata, aside, ..Position::default() };
                 positions.insert(partition, position);
             }
             Ok(None) => {}
@@ -273,7 +280,11 @@ mod tests {
 
     #[test]
     fn offsets_that_could_not_be_fetched_are_not_taken_for_nothing_committed() {
-        let interest = GroupInterest { group: "g".into(), topics: Some(["t".to_owned()].into()) };
+        let interest = GroupInterest {
+            group: "g".into(),
+            topics: Some(["t".to_owned()].into()),
+            ..GroupInterest::default()
+        };
         let expected = Counts::from([("t".to_owned(), Ok(Some(2)))]);
         let offsets = GroupOffsets::from([(place(1), Err(leaderless("t-1")))]);
         let group = observation(&interest, None, offsets, &expected);

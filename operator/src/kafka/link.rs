@@ -16,9 +16,11 @@ use super::batch::Batch;
 use super::cluster::ClusterObservation;
 use super::connect::{LOOK_TIMEOUT, explained};
 use super::groups::{self, GroupInterest, GroupObservation};
+use super::rates::steady_or_shown;
 use super::record_times::RecordTimes;
 use super::throughput::Scraper;
 use super::topics::{self, Seen};
+use crate::turns::Turns;
 
 mod group;
 mod poll;
@@ -79,6 +81,31 @@ pub struct TopicFigures {
     pub at_rest: bool,
 }
 
+/// Figures as a status shows them: they stand still until they move by more than a tenth, or come to rest.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ShownFigures {
+    /// Bytes a second from producers.
+    pub bytes_in_per_second: Option<i64>,
+    /// Bytes a second to consumers.
+    pub bytes_out_per_second: Option<i64>,
+    /// Bytes on the leaders' disks.
+    pub size_bytes: Option<i64>,
+}
+
+impl TopicFigures {
+    /// What is to be shown after `before`.
+    #[must_use]
+    pub fn shown(&self, before: ShownFigures) -> ShownFigures {
+        let whole = |figure: Option<f64>| figure.map(|figure| figure.round() as i64);
+        let (bytes_in, bytes_out) = (whole(self.bytes_in_per_second), whole(self.bytes_out_per_second));
+        ShownFigures {
+            bytes_in_per_second: steady_or_shown(before.bytes_in_per_second, bytes_in, self.at_rest),
+            bytes_out_per_second: steady_or_shown(before.bytes_out_per_second, bytes_out, false),
+            size_bytes: steady_or_shown(before.size_bytes, self.size_bytes, self.at_rest),
+        }
+    }
+}
+
 /// How far a group is behind in one topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupLag {
@@ -107,6 +134,10 @@ pub struct Link {
     observe_groups: Batch<GroupInterest, Result<GroupObservation, ClientError>>,
     hurry: Arc<Notify>,
     stop: CancellationToken,
+    /// Of topics that are brought to their specs.
+    pub topic_turns: Turns,
+    /// Of groups that are looked at.
+    pub group_turns: Turns,
 }
 
 impl Link {
@@ -133,6 +164,8 @@ impl Link {
             state,
             hurry,
             stop,
+            topic_turns: Turns::default(),
+            group_turns: Turns::default(),
         }
     }
 

@@ -23,7 +23,7 @@ const ALONE_MAX: usize = 64;
 /// Asked of one alone: a batch without records, such as the mark of a transaction's end, is followed by others.
 const ALONE_BYTES: i32 = 64 * 1024;
 /// A batch that unpacks to more is not looked into.
-const BATCH_BYTES_MAX: usize = 128 << 20;
+const BATCH_BYTES_MAX: usize = 16 << 20;
 /// Topic ids take the place of names from here on (KIP-516).
 const FETCH_BY_ID: i16 = 13;
 

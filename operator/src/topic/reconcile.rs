@@ -69,8 +69,9 @@ impl Pass<'_, Topic> {
         let link = match membership::admitted(self.context, claims, &self.key, &topic_wanted(&self.object)) {
             Ok(link) => link,
             Err(Denied::Verdict(verdict)) => return self.turn_down(verdict).await,
-            Err(Denied::NotAskedYet) => return Ok(Action::requeue(SETTLED)),
+            Err(Denied::NotNow) => return Err(ReconcileError::NotNow),
         };
+        let _turn = link.topic_turns.take(Instant::now()).ok_or(ReconcileError::NotItsTurn)?;
         if !self.hold(topic.deletion == DeletionPolicy::Delete).await? {
             return Ok(Action::await_change());
         }
@@ -195,6 +196,7 @@ impl Pass<'_, Topic> {
         let deleted = match self.context.directory.cluster(&want.cluster) {
             Some(cluster) => {
                 let link = self.context.links.get(&want.cluster, &cluster)?;
+                let _turn = link.topic_turns.take(Instant::now()).ok_or(ReconcileError::NotItsTurn)?;
                 let deleted = link.if_reachable(topics::delete(link.admin(), &want.name)).await;
                 deleted.map(|()| link.forget_topic(&want.name))
             }

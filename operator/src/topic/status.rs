@@ -6,8 +6,7 @@ use millrace_crds::{TopicOrigin, TopicStatus};
 
 use super::apply::Creation;
 use crate::conditions::{READY, Verdict, merged, with_verdicts};
-use crate::kafka::link::TopicFigures;
-use crate::kafka::rates::steady_or_shown;
+use crate::kafka::link::{ShownFigures, TopicFigures};
 use crate::kafka::topics::TopicObservation;
 use crate::problem::{Problem, summed};
 
@@ -71,8 +70,11 @@ pub fn observed(before: &TopicStatus, from: &Ingredients<'_>, now: Timestamp) ->
         return TopicStatus { origin, topic_id, ..said };
     };
     let figures = &from.figures;
-    let rest = figures.at_rest;
-    let whole = |figure: Option<f64>| figure.map(|figure| figure.round() as i64);
+    let shown = figures.shown(ShownFigures {
+        bytes_in_per_second: before.bytes_in_per_second,
+        bytes_out_per_second: before.bytes_out_per_second,
+        size_bytes: before.size_bytes,
+    });
     TopicStatus {
         observed_generation: from.generation,
         topic_name: Some(from.name.to_owned()),
@@ -81,17 +83,9 @@ pub fn observed(before: &TopicStatus, from: &Ingredients<'_>, now: Timestamp) ->
         partitions: Some(seen.partition_count()),
         replication_factor: Some(seen.replication_factor()),
         under_replicated_partitions: Some(seen.under_replicated()),
-        bytes_in_per_second: steady_or_shown(
-            before.bytes_in_per_second,
-            whole(figures.bytes_in_per_second),
-            rest,
-        ),
-        bytes_out_per_second: steady_or_shown(
-            before.bytes_out_per_second,
-            whole(figures.bytes_out_per_second),
-            false,
-        ),
-        size_bytes: steady_or_shown(before.size_bytes, figures.size_bytes, rest),
+        bytes_in_per_second: shown.bytes_in_per_second,
+        bytes_out_per_second: shown.bytes_out_per_second,
+        size_bytes: shown.size_bytes,
         conditions: merged(&before.conditions, vec![verdict], from.generation, now),
     }
 }

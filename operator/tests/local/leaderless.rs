@@ -15,7 +15,7 @@ use crate::workplace::Workplace;
 const SHORT: Duration = Duration::from_secs(14);
 
 fn interest(group: &str) -> GroupInterest {
-    GroupInterest { group: group.to_owned(), topics: None }
+    GroupInterest { group: group.to_owned(), ..GroupInterest::default() }
 }
 
 /// A broker comes back with another disk in the place of the one on which its topics were.

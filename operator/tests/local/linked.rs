@@ -79,7 +79,7 @@ pub(crate) fn a_move_whose_end_was_not_noted_is_not_made_twice(at: &Workplace) {
     at.commit("sleepers", "interrupted", 0, 8);
     at.commit("sleepers", "interrupted", 1, 0);
     let link = link(at);
-    let interest = GroupInterest { group: "sleepers".into(), topics: None };
+    let interest = GroupInterest { group: "sleepers".into(), ..GroupInterest::default() };
     let look = || at.wait(link.group(interest.clone(), true)).unwrap();
     let reset = ValidatedReset { id: "back-three".into(), to: Goal::Shift(-3), topics: None };
 
@@ -122,7 +122,7 @@ fn hundreds_of_groups_cost_a_handful_of_requests() {
     for group in &groups {
         at.commit(group, "shared", 0, 2);
     }
-    let interest = |group: &String| GroupInterest { group: group.clone(), topics: None };
+    let interest = |group: &String| GroupInterest { group: group.clone(), ..GroupInterest::default() };
     let interests: Vec<GroupInterest> = groups.iter().map(interest).collect();
     let admin = at.wait(async { connect(&at.servers).unwrap() });
     let mut times = RecordTimes::default();

@@ -48,7 +48,7 @@ pub(crate) fn what_changed_rings_and_what_did_not_is_silent(at: &Workplace) {
     until("the cluster answers", || (link.health() == Health::Reachable).then_some(()));
     let count = |subject: &Subject| rung.lock().unwrap().get(subject).copied().unwrap_or(0);
     assert_eq!(count(&Subject::All), 1, "that it answers now concerns everybody");
-    let interest = GroupInterest { group: "bell-group".into(), topics: None };
+    let interest = GroupInterest { group: "bell-group".into(), ..GroupInterest::default() };
     at.wait(async {
         assert!(link.topic("calm").await.unwrap().is_some());
         assert!(link.topic("busy").await.unwrap().is_some());

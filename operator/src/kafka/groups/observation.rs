@@ -9,12 +9,22 @@ use millrace_client::{ClientError, TopicPartition};
 pub const DEAD: &str = "Dead";
 
 /// A group to observe.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GroupInterest {
     /// Its id.
     pub group: String,
     /// Topics to count whether or not the group committed for them; `None` counts what it committed for.
     pub topics: Option<BTreeSet<String>>,
+    /// Topics to look at besides, which do not count.
+    pub aside: BTreeSet<String>,
+}
+
+impl GroupInterest {
+    /// Whether a topic is looked at.
+    #[must_use]
+    pub fn concerns(&self, topic: &str) -> bool {
+        self.topics.as_ref().is_none_or(|topics| topics.contains(topic)) || self.aside.contains(topic)
+    }
 }
 
 /// A group, as seen.
@@ -28,7 +38,7 @@ pub struct GroupObservation {
     pub members: i32,
     /// Topics that members subscribed to or were given partitions of.
     pub subscribed: BTreeSet<Arc<str>>,
-    /// Where it stands in each partition that counts, as far as that could be asked.
+    /// Where it stands in each partition that is looked at, as far as that could be asked.
     pub positions: BTreeMap<TopicPartition, Position>,
     /// Topics with partitions that count and could not be asked, such as those without a leader; why, for one
     /// partition of each.
@@ -51,6 +61,8 @@ pub struct Position {
     pub waiting_since_ms: Option<i64>,
     /// There are records to read, and why it is not known since when.
     pub unaged: Option<Unaged>,
+    /// It counts for no lag: its offset may be moved, and that is all.
+    pub aside: bool,
 }
 
 /// Why the time of a record is not known.
@@ -89,7 +101,16 @@ impl GroupObservation {
         self.state == DEAD && self.positions.values().all(|position| position.committed.is_none())
     }
 
-    /// Every partition that counts was asked.
+    /// Where the group stands in the partitions that count.
+    pub fn counted(&self) -> impl Iterator<Item = (&TopicPartition, &Position)> {
+        self.positions.iter().filter(|(_, position)| !position.aside)
+    }
+
+    fn counted_positions(&self) -> impl Iterator<Item = &Position> {
+        self.counted().map(|(_, position)| position)
+    }
+
+    /// Every partition that is looked at was asked.
     #[must_use]
     pub fn is_whole(&self) -> bool {
         self.unanswered.is_empty()
@@ -104,29 +125,29 @@ impl GroupObservation {
     /// Records behind over those partitions with a committed offset that could be asked.
     #[must_use]
     pub fn lag_at_least(&self) -> Option<i64> {
-        let lags: Vec<i64> = self.positions.values().filter_map(Position::lag).collect();
+        let lags: Vec<i64> = self.counted_positions().filter_map(Position::lag).collect();
         (!lags.is_empty()).then(|| lags.iter().sum())
     }
 
     /// Records behind in one topic, over those partitions with a committed offset that could be asked.
     #[must_use]
     pub fn lag_in(&self, topic: &str) -> Option<i64> {
-        let of_topic = self.positions.iter().filter(|(partition, _)| *partition.topic == *topic);
+        let of_topic = self.counted().filter(|(partition, _)| *partition.topic == *topic);
         of_topic.filter_map(|(_, position)| position.lag()).reduce(|sum, lag| sum + lag)
     }
 
     /// Records that members would find over all partitions.
     #[must_use]
     pub fn backlog(&self) -> i64 {
-        self.positions.values().map(Position::backlog).sum()
+        self.counted_positions().map(Position::backlog).sum()
     }
 
     /// It is not known for how long the group has kept records waiting: one could not be read, or none has had its
     /// turn. Those that had none do not count beside others that had.
     #[must_use]
     pub fn is_age_unknown(&self) -> bool {
-        let mut gaps = self.positions.values().filter_map(|position| position.unaged);
-        let aged = self.positions.values().any(|position| position.waiting_since_ms.is_some());
+        let mut gaps = self.counted_positions().filter_map(|position| position.unaged);
+        let aged = self.counted_positions().any(|position| position.waiting_since_ms.is_some());
         gaps.any(|gap| gap == Unaged::Unread || !aged)
     }
 
@@ -141,15 +162,14 @@ impl GroupObservation {
     #[must_use]
     pub fn lag_ms_at_least(&self, now_ms: i64) -> Option<i64> {
         self.lag_at_least()?;
-        let waits = self.positions.values().filter_map(|position| position.waiting_since_ms);
+        let waits = self.counted_positions().filter_map(|position| position.waiting_since_ms);
         Some(waits.map(|since| (now_ms - since).max(0)).max().unwrap_or(0))
     }
 
     /// The partition with the greatest lag, when there is any lag.
     #[must_use]
     pub fn worst(&self) -> Option<(&TopicPartition, i64)> {
-        let lags =
-            self.positions.iter().filter_map(|(partition, position)| Some((partition, position.lag()?)));
+        let lags = self.counted().filter_map(|(partition, position)| Some((partition, position.lag()?)));
         lags.filter(|(_, lag)| *lag > 0).max_by_key(|(_, lag)| *lag)
     }
 }
@@ -180,6 +200,17 @@ mod tests {
         assert_eq!(group.backlog(), 10 + 15 + 25, "without a committed offset all that is there waits");
         assert_eq!(group.lag_ms(10_000), Some(5_000));
         assert_eq!(group.worst().map(|(partition, lag)| (partition.partition, lag)), Some((3, 25)));
+    }
+
+    #[test]
+    fn what_is_only_moved_counts_for_nothing() {
+        let aside =
+            Position { aside: true, unaged: Some(Unaged::Unread), ..position(Some(0), 0, 500, Some(1)) };
+        let seen = group(vec![(0, position(Some(3), 0, 10, Some(9_000))), (1, aside)]);
+        assert_eq!((seen.lag_records(), seen.lag_in("t"), seen.backlog()), (Some(7), Some(7), 7));
+        assert_eq!(seen.lag_ms(10_000), Some(1_000));
+        assert_eq!(seen.worst().map(|(partition, lag)| (partition.partition, lag)), Some((0, 7)));
+        assert_eq!(seen.counted().count(), 1);
     }
 
     #[test]

@@ -17,6 +17,8 @@ pub(super) struct WatchedGroup {
     seen: Option<Arc<GroupObservation>>,
     /// The lag did not change between the last two looks.
     pub(super) at_rest: bool,
+    /// For how long records had waited when it last rang, in milliseconds.
+    told_ms: i64,
     /// Since when looks have failed, or not shown the whole group.
     failing_since: Option<Instant>,
     /// Why what was seen is not believed any more.
@@ -27,7 +29,7 @@ impl WatchedGroup {
     /// A group that was seen just now, or could not be.
     pub(super) fn new(interest: GroupInterest, seen: Option<Arc<GroupObservation>>, now: Instant) -> Self {
         let failing_since = seen.as_ref().is_none_or(|seen| !seen.is_whole()).then_some(now);
-        Self { interest, seen, at_rest: false, failing_since, lost: None }
+        Self { interest, seen, at_rest: false, told_ms: 0, failing_since, lost: None }
     }
 
     /// What is believed of the group; `None` when it was not seen yet.
@@ -43,10 +45,15 @@ impl WatchedGroup {
         self.current()?.ok()
     }
 
-    /// Takes a look. Whether to ring: the group is not what it was, or it is behind, since seconds pass by
-    /// themselves. A look that fails, or misses partitions, changes nothing before that has lasted for
-    /// [`PATIENCE`].
-    pub(super) fn take(&mut self, look: Result<GroupObservation, ClientError>, now: Instant) -> bool {
+    /// Takes a look. Whether to ring: the group is not what it was, or its records have waited for longer, by a
+    /// tenth, since seconds pass by themselves. A look that fails, or misses partitions, changes nothing before
+    /// that has lasted for [`PATIENCE`].
+    pub(super) fn take(
+        &mut self,
+        look: Result<GroupObservation, ClientError>,
+        now: Instant,
+        now_ms: i64,
+    ) -> bool {
         if look.as_ref().is_ok_and(GroupObservation::is_whole) {
             self.failing_since = None;
         } else {
@@ -56,22 +63,27 @@ impl WatchedGroup {
             }
         }
         match look {
-            Ok(seen) => self.see(seen),
+            Ok(seen) => self.see(seen, now_ms),
             Err(error) => self.lost.replace(error).is_none(),
         }
     }
 
-    fn see(&mut self, seen: GroupObservation) -> bool {
+    fn see(&mut self, seen: GroupObservation, now_ms: i64) -> bool {
         let before = self.seen.as_deref();
         let at_rest = before.is_some_and(|before| before.lag_records() == seen.lag_records());
         let changed = before != Some(&seen) || at_rest != self.at_rest;
-        let behind = seen.lag_at_least().is_some_and(|lag| lag > 0);
+        let waited_ms = seen.lag_ms_at_least(now_ms).unwrap_or(0);
+        let aged = waited_ms > self.told_ms + self.told_ms / 10;
         self.at_rest = at_rest;
         if changed {
             self.seen = Some(Arc::new(seen));
         }
         let found = self.lost.take().is_some();
-        changed || behind || found
+        let ring = changed || aged || found;
+        if ring {
+            self.told_ms = waited_ms;
+        }
+        ring
     }
 }
 
@@ -85,7 +97,7 @@ mod tests {
     use super::*;
 
     fn interest() -> GroupInterest {
-        GroupInterest { group: "readers".into(), topics: None }
+        GroupInterest { group: "readers".into(), ..GroupInterest::default() }
     }
 
     fn seen(end: i64) -> GroupObservation {
@@ -109,28 +121,49 @@ mod tests {
     fn a_look_that_fails_in_passing_changes_nothing_and_one_that_keeps_failing_is_told_once() {
         let start = Instant::now();
         let mut group = WatchedGroup::new(interest(), Some(Arc::new(seen(5))), start);
-        group.take(Ok(seen(5)), start);
+        group.take(Ok(seen(5)), start, 0);
         for second in [0, 5, 29] {
-            assert!(!group.take(Err(no_leader()), start + Duration::from_secs(second)), "at {second}");
+            assert!(!group.take(Err(no_leader()), start + Duration::from_secs(second), 0), "at {second}");
             assert!(group.believed().is_some());
         }
-        assert!(group.take(Err(no_leader()), start + PATIENCE));
+        assert!(group.take(Err(no_leader()), start + PATIENCE, 0));
         assert_eq!(group.current(), Some(Err(&no_leader())));
-        assert!(!group.take(Err(no_leader()), start + PATIENCE * 2), "once");
-        assert!(group.take(Ok(seen(5)), start + PATIENCE * 3), "it is back, and what it was");
+        assert!(!group.take(Err(no_leader()), start + PATIENCE * 2, 0), "once");
+        assert!(group.take(Ok(seen(5)), start + PATIENCE * 3, 0), "it is back, and what it was");
         assert!(group.believed().is_some());
-        assert!(!group.take(Err(no_leader()), start + PATIENCE * 4), "patience begins anew");
+        assert!(!group.take(Err(no_leader()), start + PATIENCE * 4, 0), "patience begins anew");
     }
 
     #[test]
     fn a_look_that_misses_partitions_is_believed_only_when_that_lasts() {
         let start = Instant::now();
         let mut group = WatchedGroup::new(interest(), Some(Arc::new(seen(9))), start);
-        assert!(!group.take(Ok(partly()), start));
+        assert!(!group.take(Ok(partly()), start, 0));
         assert_eq!(group.believed().and_then(|seen| seen.lag_records()), Some(4));
-        assert!(group.take(Ok(partly()), start + PATIENCE));
+        assert!(group.take(Ok(partly()), start + PATIENCE, 0));
         assert!(group.believed().is_some_and(|seen| !seen.is_whole()));
-        assert!(group.take(Ok(seen(9)), start + PATIENCE));
+        assert!(group.take(Ok(seen(9)), start + PATIENCE, 0));
+    }
+
+    #[test]
+    fn a_group_that_stands_still_behind_rings_ever_less_often() {
+        let behind = || {
+            let position =
+                Position { committed: Some(5), end: 9, waiting_since_ms: Some(0), ..Position::default() };
+            GroupObservation {
+                positions: [(TopicPartition::new("t", 0), position)].into(),
+                ..GroupObservation::default()
+            }
+        };
+        let start = Instant::now();
+        let mut group = WatchedGroup::new(interest(), Some(Arc::new(behind())), start);
+        let rings = |group: &mut WatchedGroup, seconds: std::ops::Range<i64>| {
+            let rounds = seconds.step_by(5).filter(|second| group.take(Ok(behind()), start, second * 1000));
+            rounds.count()
+        };
+        let (first, second) = (rings(&mut group, 5..3600), rings(&mut group, 3600..7200));
+        assert!(first < 60 && second < 9, "{first} and {second} in an hour, of 720 looks");
+        assert!(rings(&mut group, 7200..8000) > 0, "it is not forgotten");
     }
 
     #[test]
@@ -138,6 +171,6 @@ mod tests {
         let start = Instant::now();
         let mut group = WatchedGroup::new(interest(), None, start);
         assert!(group.current().is_none());
-        assert!(group.take(Ok(seen(5)), start + Duration::from_secs(5)));
+        assert!(group.take(Ok(seen(5)), start + Duration::from_secs(5), 0));
     }
 }

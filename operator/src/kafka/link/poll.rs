@@ -18,6 +18,7 @@ use super::super::topics::TopicObservation;
 use super::super::{cluster, topics};
 use super::{
     Bell, EndOffsets, GroupInterest, Health, PATIENCE, RecordTimes, State, Subject, TopicFigures, groups,
+    now_ms,
 };
 
 /// Between two looks at a cluster that answers.
@@ -219,7 +220,8 @@ impl Poller {
             return;
         };
         let hosts: Vec<String> = cluster.brokers.iter().map(|broker| broker.host.clone()).collect();
-        let bytes = match scraper.topics(&hosts).await {
+        let watched: BTreeSet<String> = self.state.lock().topics.keys().cloned().collect();
+        let bytes = match scraper.topics(&hosts, &watched).await {
             Ok(bytes) => bytes,
             Err(error) => {
                 tracing::debug!(%error, "metrics of a broker cannot be read");
@@ -237,10 +239,9 @@ impl Poller {
                 let bytes = bytes.get(name).copied().unwrap_or_default();
                 topic.bytes_in.sample(now, bytes.bytes_in);
                 topic.bytes_out.sample(now, bytes.bytes_out);
-                let before = topic.figures;
                 topic.figures.bytes_in_per_second = topic.bytes_in.per_second();
                 topic.figures.bytes_out_per_second = topic.bytes_out.per_second();
-                if before != topic.figures {
+                if topic.tell_figures() {
                     changed.push(name.clone());
                 }
             }
@@ -251,9 +252,8 @@ impl Poller {
     fn change_figures(&self, change: impl Fn(&str, &mut TopicFigures)) {
         let mut changed = Vec::new();
         for (name, topic) in &mut self.state.lock().topics {
-            let before = topic.figures;
             change(name, &mut topic.figures);
-            if before != topic.figures {
+            if topic.tell_figures() {
                 changed.push(name.clone());
             }
         }
@@ -282,7 +282,7 @@ impl Poller {
                 let watched = state.groups.get_mut(&interest.group);
                 watched
                     .filter(|watched| watched.interest == interest)
-                    .is_some_and(|watched| watched.take(look, Instant::now()))
+                    .is_some_and(|watched| watched.take(look, Instant::now(), now_ms()))
             };
             if ring {
                 (self.bell)(Subject::Group(interest.group));

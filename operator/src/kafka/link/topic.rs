@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::super::rates::Rate;
 use super::super::topics::TopicObservation;
-use super::{PATIENCE, TopicFigures};
+use super::{PATIENCE, ShownFigures, TopicFigures};
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -15,6 +15,8 @@ pub(super) struct WatchedTopic {
     pub(super) seen: Option<Arc<TopicObservation>>,
     /// Its figures.
     pub(super) figures: TopicFigures,
+    /// Those that it last rang for.
+    told: ShownFigures,
     pub(super) records: Rate,
     pub(super) bytes_in: Rate,
     pub(super) bytes_out: Rate,
@@ -27,6 +29,12 @@ impl WatchedTopic {
     /// Whether what was seen is not believed any more.
     pub(super) fn is_lost(&self) -> bool {
         self.lost
+    }
+
+    /// Whether to ring for the figures: a status would show others.
+    pub(super) fn tell_figures(&mut self) -> bool {
+        let shown = self.figures.shown(self.told);
+        std::mem::replace(&mut self.told, shown) != shown
     }
 
     /// Notes that the brokers could not describe it. Whether to ring: once, when that has lasted for
@@ -70,6 +78,21 @@ mod tests {
         assert!(!topic.miss(start + PATIENCE * 2), "once");
         assert!(topic.see(seen()) && !topic.is_lost(), "it is back, and what it was");
         assert!(!topic.miss(start + PATIENCE * 3), "patience begins anew");
+    }
+
+    #[test]
+    fn figures_ring_when_a_status_would_show_others() {
+        let mut topic = WatchedTopic::default();
+        let mut rings = |bytes: f64, size: i64, at_rest: bool| {
+            (topic.figures.bytes_in_per_second, topic.figures.size_bytes) = (Some(bytes), Some(size));
+            topic.figures.at_rest = at_rest;
+            topic.tell_figures()
+        };
+        assert!(rings(1000.4, 50_000, false));
+        assert!(!rings(1031.7, 51_000, false) && !rings(965.1, 54_900, false), "about the same");
+        assert!(rings(1200.0, 54_900, false) && rings(1200.0, 60_000, false));
+        assert!(rings(0.0, 60_100, true), "it came to rest");
+        assert!(!rings(0.0, 60_100, true));
     }
 
     #[test]
