@@ -1,6 +1,8 @@
 //! Resources that do not fit their own type: somebody changed the schema, or wrote past it. They are said
 //! to be unreadable, and do not keep the others waiting.
 
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::jiff::Timestamp;
 use kube::Api;
 use kube::api::{DynamicObject, Patch};
@@ -15,6 +17,8 @@ use crate::conditions::{READY, Verdict, merged, seconds};
 use crate::context::Context;
 use crate::names::{FINALIZER, ObjectKey};
 use crate::pass::Managed;
+
+const UNREADABLE: &str = "Unreadable";
 
 /// Says so in the status; lets go of one that is being deleted.
 ///
@@ -40,7 +44,7 @@ where
     let message = format!("the resource does not fit its type: {}", invalid.error);
     let conditions = merged(
         &[],
-        vec![Verdict::no(READY, "Unreadable", message)],
+        vec![Verdict::no(READY, UNREADABLE, message.clone())],
         meta.generation,
         // A fixed time, since the one before cannot be read: the same error writes the same status, which
         // the API server does not store again.
@@ -52,7 +56,26 @@ where
     match api.patch_status(&key.name, &finalizer::params(), &Patch::Merge(&patch)).await {
         Ok(_) => Ok(Action::await_change()),
         Err(error) if is_not_found(&error) => Ok(Action::await_change()),
-        Err(error) => Err(error.into()),
+        Err(error) => {
+            // A rule about changes that meets a value of another type than its own: the API server takes nothing
+            // for such an object before somebody mends its spec, but an Event.
+            if matches!(&error, kube::Error::Api(status) if status.code == 422) {
+                let about = reference::<K>(key, meta);
+                context.reporter.warning(&about, UNREADABLE, "Reconcile", message).await;
+            }
+            Err(error.into())
+        }
+    }
+}
+
+fn reference<K: Managed>(key: &ObjectKey, meta: &ObjectMeta) -> ObjectReference {
+    ObjectReference {
+        api_version: Some(K::api_version(&()).into_owned()),
+        kind: Some(K::KIND.to_owned()),
+        namespace: Some(key.namespace.clone()),
+        name: Some(key.name.clone()),
+        uid: meta.uid.clone(),
+        ..ObjectReference::default()
     }
 }
 

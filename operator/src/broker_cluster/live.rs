@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use millrace_client::{Admin, ClientError};
+use millrace_protocol::ErrorCode;
 
 use super::plan::roll::{MinInsync, replicated_topics};
 use crate::kafka::cluster::{ReplicaSet, alter_settings, settings};
@@ -36,6 +37,11 @@ pub async fn apply(admin: &Admin, wanted: &BTreeMap<String, String>) -> Result<A
     match alter_settings(admin, done.iter().map(operation).collect()).await {
         Ok(()) => Ok(Applied { done, refused: None }),
         Err(error) => match Problem::refusal(&error) {
+            // That a broker's setting is wrong Kafka calls an invalid request.
+            Some(refusal) if error.code() == Some(ErrorCode::INVALID_REQUEST) => {
+                let refusal = Problem::new("InvalidConfig", refusal.message);
+                Ok(Applied { done: Vec::new(), refused: Some(refusal) })
+            }
             Some(refusal) => Ok(Applied { done: Vec::new(), refused: Some(refusal) }),
             None => Err(error),
         },

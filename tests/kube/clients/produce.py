@@ -20,6 +20,7 @@ def main():
     parser.add_argument("--first", type=int, default=0, help="the number of the first record")
     parser.add_argument("--count", type=int, default=0, help="how many records; 0 for no end")
     parser.add_argument("--rate", type=float, default=200, help="records a second")
+    parser.add_argument("--age", type=float, default=0, help="how many seconds ago the records say that they were written")
     arguments = parser.parse_args()
     producer = KafkaProducer(
         bootstrap_servers=os.environ["BOOTSTRAP_SERVERS"],
@@ -32,7 +33,8 @@ def main():
     waiting = []
     while arguments.count == 0 or sent < arguments.count:
         entry = {"number": number, "level": LEVELS[number % 4], "message": f"line {number}", "created": time.time()}
-        waiting.append((producer.send(arguments.topic, entry, key=str(number).encode()), entry))
+        written_ms = int((time.time() - arguments.age) * 1000)
+        waiting.append((producer.send(arguments.topic, entry, key=str(number).encode(), timestamp_ms=written_ms), entry))
         number, sent = number + 1, sent + 1
         if len(waiting) >= 100:
             settle(producer, arguments.topic, waiting)

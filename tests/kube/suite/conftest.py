@@ -101,7 +101,9 @@ def operator(shell):
     system.mark = mark
     system.kubectl("rollout status deployment/millrace-operator --timeout=60s")
     yield system
+    refused = Audit(log).refused(mark, "system:serviceaccount:millrace:") if log else []
     shell.run("helm uninstall millrace --namespace millrace --wait --timeout 60s")
+    assert refused == [], "it asked for what it may not"
     shell.run("kubectl delete namespace millrace --timeout=60s", deadline_s=90)
 
 

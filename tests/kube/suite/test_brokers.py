@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from ground.operators import kill
+from ground.operators import kill, leader
 from ground.shop import Shop, group, open_shop, topic
 from harness.waiting import until
 
@@ -66,12 +66,51 @@ def test_settings_change_live_where_kafka_can_and_by_a_restart_where_not(shop):
     shop.wait_ready("brokercluster/main")
     assert pod_uid(shop) == broker
 
+    # By hand it is changed for a moment only; what nobody asks for is Kafka's default again; what no broker takes is said.
+    alter = "kafka-configs --alter --entity-type brokers --entity-default --add-config"
+    shop.tool(f"{alter} log.retention.ms=1,message.max.bytes=2000000")
+    shop.kubectl("annotate brokercluster main example.com/look=now")
+    until(described, lambda: "log.retention.ms=7200000" in described() and "message.max.bytes" not in described(), 90)
+    notes = lambda: " ".join(note for reason, note in shop.events("main") if reason == "ConfigChanged")
+    until(notes, lambda: "log.retention.ms set from 1 to 7200000" in notes())
+    shop.apply(manifest(config={**live, "message.max.bytes": -7}))
+    condition = shop.wait_condition("brokercluster main", "Ready", "False", "InvalidConfig")
+    assert "message.max.bytes" in condition["message"], condition
+    shop.apply(manifest(config=CLUSTER["spec"]["config"]))
+    until(described, lambda: "log.retention.ms" not in described())
+    shop.apply(manifest(config=live))
+    until(described, lambda: "log.retention.ms=7200000" in described())
+    shop.wait_ready("brokercluster/main")
+    assert pod_uid(shop) == broker
+
     shop.apply(manifest(config={**live, "num.partitions": 3}))
     until("the broker is restarted", lambda: pod_is_another(shop, broker))
     shop.wait_ready("brokercluster/main")
     shop.tool("kafka-topics --create --topic of-three")
     assert shop.partitions("of-three") == 3
     assert "Restarting" in [reason for reason, _ in shop.events("main")]
+
+
+def test_children_that_somebody_else_changed_are_put_back(shop):
+    """By server-side apply: what the operator says is the operator's, whoever wrote there."""
+    broker, wanted = pod_uid(shop), shop.get("configmap main-broker")["data"]
+    other = "--server-side --force-conflicts --field-manager=somebody -f -"
+    child = lambda api, kind, name, **fields: json.dumps(
+        {"apiVersion": api, "kind": kind, "metadata": {"name": name, "namespace": shop.name}, **fields}
+    )
+    shop.kubectl(f"apply {other}", stdin=child("v1", "ConfigMap", "main-broker", data={key: "changed" for key in wanted}))
+    until("its settings are back", lambda: shop.get("configmap main-broker")["data"] == wanted)
+    ports = [{"name": "kafka", "port": 9092, "targetPort": 9999, "protocol": "TCP"}]
+    shop.kubectl(f"apply {other}", stdin=child("v1", "Service", "main-bootstrap", spec={"ports": ports}))
+    target = lambda: shop.get("service main-bootstrap")["spec"]["ports"][0]["targetPort"]
+    until(lambda: f"its port is back: {target()}", lambda: target() == 9092)
+    shop.wait_ready("brokercluster/main")
+    assert pod_uid(shop) == broker
+    managers = lambda what: {
+        one["manager"] for one in json.loads(shop.kubectl(f"get {what} -o json --show-managed-fields"))["metadata"]["managedFields"]
+        if one["operation"] == "Apply" and "f:data" in one["fieldsV1"]
+    }  # fmt: skip
+    assert managers("configmap main-broker") == {"millrace-operator"}
 
 
 def test_a_wrong_setting_is_named_in_the_status_and_taken_back(shop):
@@ -94,6 +133,10 @@ def test_what_kubernetes_refuses_is_in_the_status_until_it_does_not(operator, sh
     condition = shop.wait_condition("brokercluster main", "Ready", "False", "ApplyFailed")
     assert "exceeded quota: nothing" in condition["message"], condition
     assert "ApplyFailed" in [reason for reason, _ in shop.events("main")]
+    pod = leader(operator)
+    page = shell.run(f"kubectl get --raw /api/v1/namespaces/{operator.name}/pods/{pod}:8080/proxy/metrics")
+    failed = re.search(r'^millrace_reconcile_errors_total\{class="kubernetes",kind="BrokerCluster"\} (\S+)$', page, re.M)
+    assert float(failed[1]) > 0
     shop.kubectl("delete quota nothing")
     shop.wait_ready("brokercluster/main", deadline_s=90)
     # A node port outside of the range: only the API server knows which that is.
@@ -171,6 +214,14 @@ def test_volumes_grow_where_their_class_lets_them(operator, shell, namespace, in
         shop.wait_condition("brokercluster main", "StorageResized", "True", "AsAsked")
         shop.wait_ready("brokercluster/main")
         assert pod_uid(shop) == broker, "nobody asked for a restart"
+        # One that somebody made larger by hand stays as large, and stands in nobody's way.
+        larger = '{"spec":{"resources":{"requests":{"storage":"3Gi"}}}}'
+        shop.kubectl(f"patch pvc data-main-broker-0 --type merge -p '{larger}'")
+        shop.apply(manifest(storage={**storage, "size": "2Gi"}, config={**CLUSTER["spec"]["config"], "log.retention.ms": 7200000}))
+        described = lambda: shop.tool("kafka-configs --describe --entity-type brokers --entity-default")
+        until(described, lambda: "log.retention.ms=7200000" in described())
+        shop.wait_ready("brokercluster/main")
+        assert shop.get("pvc data-main-broker-0")["spec"]["resources"]["requests"]["storage"] == "3Gi"
         shop.kubectl("delete brokercluster main --cascade=foreground --timeout=60s", deadline_s=90)
         shop.kubectl("wait --for=delete pvc/data-main-broker-0 --timeout=30s")
     finally:
@@ -325,8 +376,15 @@ def test_an_operator_that_dies_again_and_again_gets_there(operator, shop, shell)
         kill(operator)
     shop.wait_ready(*(f"topic/{name}" for name in names), deadline_s=90)
     assert set(names) <= shop.topics()
+    # In the middle of growing, and of deleting.
+    shop.apply("\n".join(topic(name, partitions=3) for name in names))
     kill(operator)
-    shop.kubectl(f"delete topic {' '.join(names)} --timeout=60s", deadline_s=90)
+    grown = lambda: [one["status"]["partitions"] for one in shop.get("topics")["items"] if one["metadata"]["name"] in names]
+    until(lambda: f"all have 3 partitions: {grown()}", lambda: grown() == [3] * len(names), 90, 1)
+    shop.kubectl(f"delete topic {' '.join(names)} --wait=false")
+    kill(operator)
+    left = lambda: [one["metadata"]["name"] for one in shop.get("topics")["items"] if one["metadata"]["name"] in names]
+    until(lambda: f"all are gone but {left()}", lambda: not left(), 90, 1)
     assert shop.topics().isdisjoint(names)
 
 

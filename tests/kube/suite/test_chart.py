@@ -1,13 +1,17 @@
 """The chart as its user meets it: lint, template, install, notes, test, upgrade, uninstall."""
 
+import contextlib
 import re
 
 import pytest
 
 from conftest import IMAGE_VALUES
+from ground import rights
+from ground.audit import Audit
 from ground.chart import notes
 from ground.shell import Namespace
 from ground.shop import group, topic
+from harness.places import CACHE
 from harness.waiting import until
 
 NAMESPACE = "chart"
@@ -29,7 +33,7 @@ groups:
     maxLag:
       seconds: 60
 """
-WITHOUT_PROMETHEUS_OPERATOR = "--set metrics.podMonitor.enabled=false --set metrics.rules.enabled=false"
+MONITORS = ["podmonitors.monitoring.coreos.com", "prometheusrules.monitoring.coreos.com"]
 
 
 @pytest.fixture
@@ -66,21 +70,70 @@ def assert_nothing_left(release):
     assert "/millrace-" not in rights, rights
 
 
-def test_the_api_server_takes_all_of_it(shell, release):
+@contextlib.contextmanager
+def hooks_use_what_they_may(shell):
+    """While the hooks of the release run: nothing is refused to them, and nothing is granted that they do not need."""
+    log = shell.cluster.audit_log
+    if log is None:
+        yield
+        return
+    audit, granted = Audit(log), rights.of_hooks(shell, "millrace", NAMESPACE)
+    mark = audit.mark()
+    yield
+    assert set(granted) == {"millrace-uninstall", "millrace-clean-up"}, granted
+    for account, may in granted.items():
+        user = f"system:serviceaccount:{NAMESPACE}:{account}"
+        assert audit.refused(mark, user) == []
+        unneeded = may - rights.used(audit, mark, user)
+        assert not unneeded, f"{account} may, and never did: {sorted(unneeded)}"
+
+
+@pytest.fixture
+def prometheus_operator(shell):
+    """The API server knows what the Prometheus operator looks at, though nobody looks."""
+    missing = [name for name in MONITORS if shell.try_run(f"kubectl get crd {name}").code != 0]
+    for name in missing:
+        definition = CACHE / "definitions" / f"monitoring.coreos.com_{name.split('.')[0]}.yaml"
+        shell.run(f"kubectl apply --server-side -f {definition}")
+        shell.run(f"kubectl wait --for=condition=Established crd/{name} --timeout=30s")
+    yield
+    for name in missing:
+        shell.run(f"kubectl delete crd {name} --timeout=60s")
+
+
+def test_the_api_server_takes_all_of_it(shell, release, prometheus_operator):
     shell.run("helm lint --strict charts/millrace --values charts/millrace/ci/full-values.yaml")
     shell.run("kubectl apply --server-side --force-conflicts -f charts/millrace/crds")
     shell.run(f"kubectl create namespace {NAMESPACE}")
     shell.run("kubectl create namespace shop && kubectl create namespace billing")
     try:
+        # Not even a field too many.
         rendered = shell.run(
             f"helm template millrace charts/millrace --namespace {NAMESPACE} --kube-version 1.34.0"
-            f" --values charts/millrace/ci/full-values.yaml {WITHOUT_PROMETHEUS_OPERATOR}"
-            " | kubectl apply --dry-run=server -f -"
+            " --values charts/millrace/ci/full-values.yaml | kubectl apply --dry-run=server --validate=strict -f -"
         )
     finally:
         shell.run("kubectl delete namespace shop billing")
-    assert "brokercluster.millrace.dev/main created" in rendered
-    assert "configmap/millrace-dashboards created" in rendered
+    for made in [
+        "brokercluster.millrace.dev/main", "configmap/millrace-dashboards", "podmonitor.monitoring.coreos.com/millrace-operator",
+        "podmonitor.monitoring.coreos.com/millrace-brokers", "prometheusrule.monitoring.coreos.com/millrace",
+    ]:  # fmt: skip
+        assert f"{made} created" in rendered, made
+
+
+def test_monitors_and_rules_come_and_go_with_their_switches(shell, release, prometheus_operator):
+    there = lambda: set(release.kubectl("get podmonitors,prometheusrules -o name").split())
+    switches = "--set metrics.podMonitor.enabled=true --set metrics.rules.enabled=true"
+    values = f"{IMAGE_VALUES} --set metrics.podMonitor.labels.release=prometheus --set metrics.rules.labels.release=prometheus"
+    shell.run(f"helm install millrace charts/millrace --namespace {NAMESPACE} --create-namespace {values} {switches}")
+    assert len(there()) == 3, there()
+    # By such a label a Prometheus finds its monitors and rules.
+    chosen = release.kubectl("get podmonitors,prometheusrules --selector release=prometheus -o name").split()
+    assert set(chosen) == there()
+    shell.run(f"helm upgrade millrace charts/millrace --namespace {NAMESPACE} {values} --wait --timeout 60s")
+    assert there() == set()
+    shell.run(f"helm uninstall millrace --namespace {NAMESPACE} --wait --timeout 60s")
+    assert_nothing_left(release)
 
 
 def test_the_operator_alone_then_the_notes_letter_by_letter(shell, release):
@@ -97,16 +150,18 @@ def test_the_operator_alone_then_the_notes_letter_by_letter(shell, release):
 
 def test_topics_outside_of_the_release_do_not_wait_for_an_operator_that_is_gone(shell, release):
     """Nor does uninstalling wait for one that does not work: a topic of the release goes, and stays in the cluster."""
-    values = f"{IMAGE_VALUES} --set cluster.enabled=true --set topics.ours.partitions=1 --set uninstall.timeoutSeconds=2"
+    ours = "--set topics.ours.partitions=1 --set groups.ours.deletionPolicy=Delete"
+    values = f"{IMAGE_VALUES} --set cluster.enabled=true {ours} --set uninstall.timeoutSeconds=2"
     shell.run(f"helm install millrace charts/millrace --namespace {NAMESPACE} --create-namespace {values}")
-    release.wait_ready("brokercluster/main", "topic/ours")
+    release.wait_ready("brokercluster/main", "topic/ours", "consumergroup/ours")
     release.apply(topic("theirs", partitions=1))
     release.apply(group("readers", topics=["theirs"], deletionPolicy="Delete"))
     release.wait_ready("topic/theirs", "consumergroup/readers")
     release.kubectl("scale deployment millrace-operator --replicas=0")
     release.wait_for("pods", "the operator is gone", lambda pods: len(pods["items"]) == 1)
-    shell.run(f"helm uninstall millrace --namespace {NAMESPACE} --wait --timeout 60s")
-    assert release.get("topic ours") is None
+    with hooks_use_what_they_may(shell):
+        shell.run(f"helm uninstall millrace --namespace {NAMESPACE} --wait --timeout 60s")
+    assert release.get("topic ours") is None and release.get("consumergroup ours") is None
     for kept in ["topic theirs", "consumergroup readers"]:
         assert not release.get(kept)["metadata"].get("finalizers"), kept
         release.kubectl(f"delete {kept} --timeout=10s")

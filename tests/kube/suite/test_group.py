@@ -193,6 +193,45 @@ def test_a_group_that_is_to_go_goes_once_it_is_empty(shop):
     shop.kubectl("delete consumergroup passing --timeout=30s")
     assert "passing" not in shop.tool("kafka-consumer-groups --list")
 
+    # One with members waits for them, and says so.
+    shop.apply(group("staying", topics=["short"], deletionPolicy="Delete"))
+    shop.kubectl("apply -f -", stdin=reader(shop, "--topic", "short", "--group", "staying"))
+    shop.wait_condition("consumergroup staying", "Ready", "True", "Consuming")
+    shop.kubectl("delete consumergroup staying --wait=false")
+    shop.wait_condition("consumergroup staying", "Ready", "False", "DeletionBlocked")
+    shop.kubectl("delete deployment reader")
+    shop.wait_for("consumergroup staying", "is gone", lambda one: one is None, 60)
+    assert "staying" not in shop.tool("kafka-consumer-groups --list")
+
+
+def test_of_two_resources_for_one_group_the_older_has_it(shop):
+    shop.apply(topic("both", partitions=1))
+    shop.wait_ready("topic/both")
+    log_lines(shop, "both", 0, 3)
+    shop.tool("kafka-console-consumer --topic both --group shared --from-beginning --max-messages 3")
+    shop.apply(group("older", groupId="shared"))
+    shop.wait_condition("consumergroup older", "Ready", "True", "Inactive")
+    shop.apply(group("younger", groupId="shared", offsetReset={"id": "a", "to": {"position": "Earliest"}}))
+    condition = shop.wait_condition("consumergroup younger", "Ready", "False", "ResourceConflict")
+    assert "older" in condition["message"], condition
+    assert lag_of(shop, "shared") == 0, "it moves nothing"
+    shop.kubectl("delete consumergroup older --timeout=30s")
+    shop.wait_condition("consumergroup younger", "OffsetsReset", "True", "Done")
+    assert lag_of(shop, "shared") == 3
+
+
+def test_topics_that_are_only_moved_do_not_count(shop):
+    shop.apply("\n".join([topic("counted", partitions=1), topic("moved", partitions=1)]))
+    shop.wait_ready("topic/counted", "topic/moved")
+    log_lines(shop, "counted", 0, 2)
+    log_lines(shop, "moved", 0, 5)
+    reset = {"id": "a", "to": {"position": "Earliest"}, "topics": ["counted", "moved"]}
+    shop.apply(group("narrow", topics=["counted"], maxLag={"records": 3}, offsetReset=reset))
+    shop.wait_condition("consumergroup narrow", "OffsetsReset", "True", "Done")
+    assert lag_of(shop, "narrow") == 7
+    shop.wait_for("consumergroup narrow", "counts one topic", lambda one: one["status"].get("lagRecords") == 2)
+    assert shop.condition("consumergroup narrow", "Lagging")["status"] == "False"
+
 
 @pytest.mark.parametrize(
     ("spec", "reason"),

@@ -28,7 +28,10 @@ def test_it_holds_both_programs_and_kafkas_names_and_nothing_to_run_besides(imag
     binaries = sorted(path.rsplit("/", 1)[1] for path, member in programs.items() if member.isfile())
     assert binaries == ["millrace", "millrace-operator"]
     links = {path.rsplit("/", 1)[1]: member.linkname for path, member in programs.items() if member.issym()}
-    for tool in ["topics", "console-producer", "console-consumer", "consumer-groups", "configs", "get-offsets"]:
+    for tool in [
+        "topics", "console-producer", "console-consumer", "consumer-groups", "configs", "get-offsets", "delete-records",
+        "broker-api-versions", "producer-perf-test", "consumer-perf-test",
+    ]:  # fmt: skip
         assert links[f"kafka-{tool}"] == links[f"kafka-{tool}.sh"] == "millrace"
     assert not [path for path in members if SHELLS.search(path)]
     loader = re.compile(r"(^|/)(ld-linux[\w.-]*|lib[\w.+-]+\.so[\w.]*)$")

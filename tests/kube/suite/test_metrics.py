@@ -1,11 +1,14 @@
 """Metrics as Debian's Prometheus reads them: every query of the board and of others, and lag that is what a stopped consumer left."""
 
 import re
+import shlex
+import time
 
 import pytest
 
 from ground.prometheus import Prometheus, filled, queries
 from ground.shop import group, open_shop, topic
+from harness.places import python_of
 from harness.waiting import until
 
 RECORDS, READ = 1000, 620
@@ -90,10 +93,53 @@ def test_the_lag_shown_is_what_a_stopped_consumer_left(shop, prometheus, left_be
     assert prometheus.value('sum(kafka_brokers{namespace="metrics",app_kubernetes_io_instance="main"})') == 1
     prometheus.wait_value('millrace_consumer_group_lagging{namespace="metrics",name="billing",cluster="main"}', 0)
 
+    # What the operator shows of its topics and groups is what brokers show of theirs.
+    size = 'sum(kafka_log_log_size{topic="orders"})'
+    same = lambda: prometheus.value('millrace_topic_size_bytes{name="orders"}') == prometheus.value(size) > 0
+    until(lambda: f"the sizes agree: {prometheus.query(size)}", same, 60, 0.5)
+    assert shop.get("topic orders")["status"]["sizeBytes"] == prometheus.value(size)
+    for series in [
+        'millrace_topic_records_in_per_second{name="orders"}', 'millrace_topic_bytes_in_per_second{name="orders"}',
+        'millrace_topic_bytes_out_per_second{name="orders"}', 'millrace_consumer_group_lag_seconds{name="billing"}',
+        'millrace_consumer_group_members{name="billing"}',
+    ]:  # fmt: skip
+        until(f"there is {series}", lambda series=series: good(prometheus.query(series)), 30, 0.5)
+
     asked = [filled(query) for _, query in queries()] + ASKED_ELSEWHERE
     without = lambda: [query for query in asked if not good(prometheus.query(query))]
     until(lambda: f"every query of the boards has data; none have {without()}", lambda: not without(), 30, 1)
     assert prometheus.value('sum(kafka_topic_partition_replicas{topic="orders"})') == 4
+
+
+TWO_AGES = """
+import os, sys, time
+from kafka import KafkaProducer
+producer = KafkaProducer(bootstrap_servers=sys.argv[1], linger_ms=1000)
+ages = [int(age) for age in sys.argv[3:]]
+sent = [producer.send(sys.argv[2], b"x", partition=0, timestamp_ms=int((time.time() - age) * 1000)) for age in ages]
+producer.flush()
+print([one.get(10).offset for one in sent])
+"""
+
+
+def test_lag_in_seconds_is_the_age_of_the_next_record(shop, prometheus):
+    """Not that of another one of its batch."""
+    shop.apply(topic("aged", partitions=1))
+    shop.apply(group("elders", topics=["aged"]))
+    shop.wait_ready("topic/aged")
+    script = shlex.join([python_of("kafka-python-2"), "-c", TWO_AGES, shop.bootstrap, "aged", "2000", "500", "100"])
+    assert shop.shell.run(script).strip() == "[0, 1, 2]"
+    began = time.monotonic()
+    shop.tool("kafka-consumer-groups --reset-offsets --group elders --topic aged:0 --to-offset 1 --execute")
+    # It is asked about every few seconds, and a status shows what moved by a tenth.
+    close = lambda value: value is not None and 500 <= value <= 500 + (time.monotonic() - began) + 60
+    for query in [
+        'kafka_consumergroup_group_lag_seconds{group="elders",topic="aged",partition="0"}',
+        'kafka_consumergroup_group_max_lag_seconds{group="elders"}', 'millrace_consumer_group_lag_seconds{name="elders"}',
+    ]:  # fmt: skip
+        until(lambda query=query: f"{query}: {prometheus.query(query)}", lambda query=query: close(prometheus.value(query)), 30, 0.5)
+    shop.wait_for("consumergroup elders", "is as old", lambda one: close(one["status"].get("lagSeconds")))
+    assert shop.get("consumergroup elders")["status"]["lagRecords"] == 2
 
 
 def good(samples):

@@ -102,3 +102,23 @@ def test_definitions_are_upgraded_by_the_operator_unless_that_is_left_to_others(
         release.kubectl("delete pvc --all --timeout=30s")
     finally:
         shell.run("kubectl apply --server-side --force-conflicts -f crds")
+
+
+def test_an_operator_without_definitions_is_alive_and_not_ready_until_somebody_brings_them(shell, release, inside):
+    """As GitOps may order it. (They are taken away for that: not on a cluster where others may have resources.)"""
+    shell.run("kubectl delete --ignore-not-found --timeout=60s -f crds")
+    values = f"{IMAGE_VALUES} --set operator.installCrds=false"
+    try:
+        shell.run(f"helm install millrace charts/millrace --namespace {NAMESPACE} --skip-crds {values}")
+        state = lambda pods: pods["items"][0]["status"].get("containerStatuses", [{}])[0] if pods["items"] else {}
+        release.wait_for("pods", "are alive", lambda pods: state(pods).get("started"))
+        early = shell.try_run(f"kubectl -n {NAMESPACE} wait pod --all --for=condition=Ready --timeout=6s")
+        assert early.code != 0, "it is ready without anything to look at"
+    finally:
+        shell.run("kubectl apply --server-side --force-conflicts -f crds")
+    release.kubectl("rollout status deployment/millrace-operator --timeout=30s")
+    assert state(release.get("pods"))["restartCount"] == 0
+    release.apply(CLUSTER)
+    release.wait_ready("brokercluster/main")
+    release.kubectl("delete brokercluster main --cascade=foreground --timeout=60s", deadline_s=90)
+    shell.run(f"helm uninstall millrace --namespace {NAMESPACE} --wait --timeout 60s")

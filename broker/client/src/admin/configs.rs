@@ -52,7 +52,7 @@ impl Admin {
                 };
                 let entries = result.configs.into_iter().map(entry).collect();
                 let api = ApiKey::DescribeConfigs;
-                let subject = result.resource_name;
+                let subject = subject(&resource);
                 let value = checked(entries, api, result.error_code, result.error_message, subject);
                 answers.put(resource, value);
             }
@@ -90,7 +90,7 @@ impl Admin {
                     continue;
                 };
                 let api = ApiKey::IncrementalAlterConfigs;
-                let subject = result.resource_name;
+                let subject = subject(&resource);
                 answers.put(resource, checked((), api, result.error_code, result.error_message, subject));
             }
         }
@@ -135,7 +135,7 @@ impl Admin {
                 let Some(resource) = find(&asked, result.resource_type, &result.resource_name) else {
                     continue;
                 };
-                let subject = result.resource_name;
+                let subject = subject(&resource);
                 let api = ApiKey::AlterConfigs;
                 answers.put(resource, checked((), api, result.error_code, result.error_message, subject));
             }
@@ -161,6 +161,14 @@ fn by_target(resources: &[ConfigResource]) -> Vec<(Target, Vec<ConfigResource>)>
         targets.push((Target::Any, anywhere));
     }
     targets
+}
+
+/// What an error is about. The empty name stands for the defaults of all brokers (KIP-226).
+fn subject(resource: &ConfigResource) -> String {
+    match (resource.kind, resource.name.as_str()) {
+        (ResourceKind::Broker, "") => "defaults of all brokers".to_owned(),
+        (_, name) => name.to_owned(),
+    }
 }
 
 fn find(asked: &[ConfigResource], kind: i8, name: &str) -> Option<ConfigResource> {

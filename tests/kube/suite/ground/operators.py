@@ -28,23 +28,35 @@ def kill(operator):
     until(f"{pod} is gone", lambda: operator.get(f"pod {pod}") is None, 30)
 
 
-def process_of(pod):
-    """The id of a process in a pod that carries its name in POD_NAME."""
+def process_of(variable, value):
+    """The id of a process in a pod that has this in its environment."""
     for environment in Path("/proc").glob("[0-9]*/environ"):
         with contextlib.suppress(OSError):
-            if f"POD_NAME={pod}".encode() in environment.read_bytes().split(b"\0"):
+            if f"{variable}={value}".encode() in environment.read_bytes().split(b"\0"):
                 return int(environment.parent.name)
-    raise AssertionError(f"no process of pod {pod}")
+    raise AssertionError(f"no process has {variable}={value}")
 
 
 @contextlib.contextmanager
-def cut_off(shell, pod):
-    """The API server does not get the pod's packets, and the pod is not told: a network that came apart."""
+def between(shell, pod, begin, end):
+    """Two commands in the network of a pod, and what happens between them."""
     # Held open, so that the network can be named whatever becomes of the process.
-    with open(f"/proc/{process_of(pod)}/ns/net") as network:
-        route = f"nsenter --net=/proc/{os.getpid()}/fd/{network.fileno()} ip route"
-        shell.run(f"{route} add blackhole {API_SERVICE}")
+    with open(f"/proc/{process_of('POD_NAME', pod)}/ns/net") as network:
+        inside = f"nsenter --net=/proc/{os.getpid()}/fd/{network.fileno()}"
+        shell.run(f"{inside} {begin}")
         try:
             yield
         finally:
-            shell.run(f"{route} del blackhole {API_SERVICE}")
+            shell.run(f"{inside} {end}")
+
+
+def cut_off(shell, pod):
+    """The API server does not get the pod's packets, and the pod is not told: a network that came apart."""
+    route = lambda what: f"ip route {what} blackhole {API_SERVICE}"
+    return between(shell, pod, route("add"), route("del"))
+
+
+def hung_up(shell, pod):
+    """Connections to the API server are reset, and none comes about: it restarts, or a load balancer before it does."""
+    rule = lambda what: f"iptables --wait {what} OUTPUT -d {API_SERVICE} -p tcp -j REJECT --reject-with tcp-reset"
+    return between(shell, pod, rule("-I"), rule("-D"))
