@@ -38,25 +38,13 @@ def process_of(variable, value):
 
 
 @contextlib.contextmanager
-def between(shell, pod, begin, end):
-    """Two commands in the network of a pod, and what happens between them."""
+def cut_off(shell, pod):
+    """The API server does not get the pod's packets, and the pod is not told: a network that came apart."""
     # Held open, so that the network can be named whatever becomes of the process.
     with open(f"/proc/{process_of('POD_NAME', pod)}/ns/net") as network:
-        inside = f"nsenter --net=/proc/{os.getpid()}/fd/{network.fileno()}"
-        shell.run(f"{inside} {begin}")
+        route = f"nsenter --net=/proc/{os.getpid()}/fd/{network.fileno()} ip route"
+        shell.run(f"{route} add blackhole {API_SERVICE}")
         try:
             yield
         finally:
-            shell.run(f"{inside} {end}")
-
-
-def cut_off(shell, pod):
-    """The API server does not get the pod's packets, and the pod is not told: a network that came apart."""
-    route = lambda what: f"ip route {what} blackhole {API_SERVICE}"
-    return between(shell, pod, route("add"), route("del"))
-
-
-def hung_up(shell, pod):
-    """Connections to the API server are reset, and none comes about: it restarts, or a load balancer before it does."""
-    rule = lambda what: f"iptables --wait {what} OUTPUT -d {API_SERVICE} -p tcp -j REJECT --reject-with tcp-reset"
-    return between(shell, pod, rule("-I"), rule("-D"))
+            shell.run(f"{route} del blackhole {API_SERVICE}")
