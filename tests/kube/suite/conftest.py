@@ -23,7 +23,7 @@ def pytest_report_header(config):
 
 # The files whose tests are run one after the other beside all others, where there are two nodes for them (tests/kube/run).
 # `test_rights` looks back on what the operator did in its lane, so all that makes use of a right is in there with it.
-OTHER_LANE = {"test_brokers", "test_group", "test_leader", "test_rights"}
+OTHER_LANE = {"test_admission", "test_brokers", "test_group", "test_leader", "test_pods", "test_rights"}
 
 
 @pytest.hookimpl(tryfirst=True)
