@@ -31,7 +31,7 @@ pub(super) struct RunArgs {
     /// Namespaces to look after, comma-separated; all when absent
     #[arg(long, env = "WATCH_NAMESPACES", value_delimiter = ',')]
     watch_namespaces: Vec<String>,
-    /// Apply the resource definitions at start; otherwise they must be there
+    /// Apply the resource definitions at start; otherwise wait until somebody has
     #[arg(long, env = "INSTALL_CRDS", default_value = "true", action = clap::ArgAction::Set)]
     install_crds: bool,
     /// The image of brokers whose BrokerCluster names none

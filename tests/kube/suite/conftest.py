@@ -103,8 +103,8 @@ def operator(shell):
     yield system
     refused = Audit(log).refused(mark, "system:serviceaccount:millrace:") if log else []
     shell.run("helm uninstall millrace --namespace millrace --wait --timeout 60s")
-    assert refused == [], "it asked for what it may not"
     shell.run("kubectl delete namespace millrace --timeout=60s", deadline_s=90)
+    assert refused == [], "it asked for what it may not"
 
 
 @pytest.fixture
