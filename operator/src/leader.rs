@@ -1,13 +1,18 @@
 //! One operator at a time: the holder of a Lease works, the others stand by. The Lease is given back on a
 //! stop, so that the next one takes over at once. A holder that cannot see its own Lease any more stops
-//! before another one may take it: kube-lease-manager tries again for ever, and says nothing.
+//! before another one may take it; until then it goes on, so that an API server that restarts unseats nobody.
+//!
+//! kube-lease-manager knows how to take, keep and give back a Lease; when to try again is decided here. Its own
+//! loop waits longer after each failure, up to 30 seconds, and forgets about that only when the holder changes: the
+//! third failure in the life of a holder, days after the first, may cost it its Lease.
 
+use std::error::Error;
 use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::jiff::Timestamp;
-use kube::{Api, Client};
-use kube_lease_manager::{LeaseManagerBuilder, LeaseManagerError};
+use kube::{Api, Client, Config};
+use kube_lease_manager::{LeaseManager, LeaseManagerBuilder, LeaseManagerError};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -15,14 +20,30 @@ use tokio_util::sync::CancellationToken;
 
 /// A holder that died is followed after this long.
 const DURATION: Duration = Duration::from_secs(15);
-/// The holder renews so long before.
-const GRACE: Duration = Duration::from_secs(8);
+/// The holder renews so long before: every four seconds, as long as all goes well.
+const GRACE: Duration = Duration::from_secs(11);
 /// The holder looks at its Lease this often.
 const LOOK: Duration = Duration::from_secs(2);
+/// What failed is tried again after this long.
+const AGAIN: Duration = Duration::from_millis(500);
+/// The longest that a request about the Lease may take. Without a limit one whose answer was lost takes the holder's
+/// whole time.
+const REQUEST: Duration = Duration::from_secs(3);
 /// It stops so long before the Lease ends: what is under way can come to its end.
 const MARGIN: Duration = Duration::from_secs(3);
 /// Giving the Lease back takes no longer: who does not get it waits for its end.
 const FAREWELL: Duration = Duration::from_secs(5);
+
+/// A client for the Lease alone: its requests do not wait for a connection that others wait on, nor for ever.
+///
+/// # Errors
+/// A configuration that no client can be made of.
+pub fn client(mut config: Config) -> kube::Result<Client> {
+    config.connect_timeout = Some(REQUEST);
+    config.read_timeout = Some(REQUEST);
+    config.write_timeout = Some(REQUEST);
+    Client::try_from(config)
+}
 
 /// A candidate for the Lease.
 pub struct Candidate {
@@ -30,7 +51,7 @@ pub struct Candidate {
     name: String,
     identity: String,
     leads: watch::Receiver<bool>,
-    task: JoinHandle<Result<kube_lease_manager::LeaseManager, LeaseManagerError>>,
+    task: JoinHandle<Result<(), LeaseManagerError>>,
 }
 
 impl Candidate {
@@ -51,7 +72,8 @@ impl Candidate {
             .with_grace(GRACE.as_secs())
             .build()
             .await?;
-        let (leads, task) = manager.watch().await;
+        let (told, leads) = watch::channel(false);
+        let task = tokio::spawn(keep(manager, told));
         let leases = Api::namespaced(client, namespace);
         Ok(Self { leases, name: name.to_owned(), identity: identity.to_owned(), leads, task })
     }
@@ -68,8 +90,10 @@ impl Candidate {
     pub async fn deposed(&mut self) -> &'static str {
         let own = Own { leases: &self.leases, name: &self.name, identity: &self.identity };
         tokio::select! {
-            // An error means that the manager ended, which is the same.
-            _ = self.leads.wait_for(|leads| !*leads) => "another one holds it",
+            lost = self.leads.wait_for(|leads| !*leads) => match lost {
+                Ok(_) => "another one holds it",
+                Err(_) => "nobody keeps it any more",
+            },
             why = own.lost() => why,
         }
     }
@@ -78,12 +102,35 @@ impl Candidate {
     pub async fn resign(self) {
         drop(self.leads);
         match tokio::time::timeout(FAREWELL, self.task).await {
-            Ok(Ok(Ok(_))) => {}
+            Ok(Ok(Ok(()))) => {}
             Ok(Ok(Err(error))) => tracing::warn!(%error, "the Lease could not be given back"),
             Ok(Err(error)) => tracing::warn!(%error, "the Lease's task failed"),
             Err(_) => tracing::warn!("the Lease could not be given back: the Kubernetes API does not answer"),
         }
     }
+}
+
+/// Takes and keeps the Lease while somebody listens, and gives it back after that.
+async fn keep(manager: LeaseManager, told: watch::Sender<bool>) -> Result<(), LeaseManagerError> {
+    let keeping = async {
+        loop {
+            match manager.changed().await {
+                Ok(leads) => {
+                    told.send_replace(leads);
+                }
+                Err(error) => {
+                    tracing::warn!(error = &error as &dyn Error, "the Lease can be neither taken nor kept");
+                    tokio::time::sleep(AGAIN).await;
+                }
+            }
+        }
+    };
+    tokio::select! {
+        biased;
+        () = told.closed() => {}
+        () = keeping => {}
+    }
+    manager.release().await
 }
 
 /// The Lease, as its holder sees it.
@@ -99,16 +146,19 @@ impl Own<'_> {
     async fn lost(&self) -> &'static str {
         let mut stop_at = Instant::now() + DURATION - MARGIN;
         loop {
+            let mut next = LOOK;
             match tokio::time::timeout_at(stop_at, self.leases.get(self.name)).await {
                 Ok(Ok(lease)) => match left(lease.spec.as_ref(), self.identity, Timestamp::now()) {
                     Some(left) => stop_at = Instant::now() + left,
                     None => return "another one holds it",
                 },
-                Ok(Err(error)) => tracing::warn!(%error, "the Lease cannot be seen"),
+                Ok(Err(error)) => {
+                    tracing::warn!(error = &error as &dyn Error, "the Lease cannot be seen");
+                    next = AGAIN;
+                }
                 Err(_) => {}
             }
-            let again = Instant::now() + LOOK;
-            tokio::time::sleep_until(again.min(stop_at)).await;
+            tokio::time::sleep_until(stop_at.min(Instant::now() + next)).await;
             if Instant::now() >= stop_at {
                 return "it could not be renewed in time";
             }

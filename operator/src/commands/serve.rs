@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
-use kube::Client;
+use kube::{Client, Config};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -17,7 +17,7 @@ use crate::context::{Bells, Context, Options};
 use crate::controllers::{self, Scope};
 use crate::directory::Directory;
 use crate::http::{self, Readiness};
-use crate::leader::Candidate;
+use crate::leader::{self, Candidate};
 use crate::links::Links;
 use crate::metrics::Metrics;
 use crate::pulse::Pulse;
@@ -60,7 +60,9 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     // Before anything is done: an operator that nobody can look at does not work in silence.
     let at = || format!("HTTP on {}", args.http_listen);
     let listener = http::listen(args.http_listen).await.with_context(at)?;
-    let client = Client::try_default().await.context("there is no way to the Kubernetes API")?;
+    let config = Config::infer().await.context("there is no way to the Kubernetes API")?;
+    let for_lease = leader::client(config.clone()).context("no client for the Kubernetes API")?;
+    let client = Client::try_from(config).context("no client for the Kubernetes API")?;
     let identity = args.identity.clone().unwrap_or_else(|| format!("{:016x}", fastrand::u64(..)));
     let context = Arc::new(make_context(&args, client.clone(), identity.clone())?);
     let (readiness, pulse) = (Readiness::default(), Pulse::default());
@@ -73,7 +75,7 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
             there = definitions(&client, args.install_crds) => there?,
             () = stop.cancelled() => return Ok(()),
         }
-        lead(&args, client, &identity, context, &readiness, &stop).await
+        lead(&args, for_lease, &identity, context, &readiness, &stop).await
     };
     pulse.during(work).await?;
     stop.cancel();
