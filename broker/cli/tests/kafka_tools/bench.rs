@@ -1,7 +1,7 @@
 //! Runs the same script with Kafka's tools and with ours, one after the other on the same broker, with the
 //! same names: only then do lines that stand in the order of a hash table stand alike.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use millrace_cli::{Io, Tool, run_tool};
@@ -23,7 +23,7 @@ const POLL: Duration = Duration::from_millis(5);
 /// A topic that comes and goes to show that a broker has heard of everything before it.
 const MARKER: &str = "marker";
 
-/// The brokers and Kafka's tools, started once and shared by tests that overlap.
+/// The brokers and Kafka's tools, for one test after the other.
 pub(crate) struct Bench {
     /// Kafka's tools.
     pub(crate) oracle: Oracle,
@@ -34,23 +34,73 @@ pub(crate) struct Bench {
     _millrace: Option<Millrace>,
 }
 
-static SHARED: Mutex<Weak<Mutex<Bench>>> = Mutex::new(Weak::new());
+/// As many tests run at a time at most: each needs two brokers and a JVM of its own, since what is listed is listed
+/// whole.
+const BENCHES_MAX: usize = 4;
 
-/// Calls `test` with the bench to itself; says so and returns when Kafka's jars are not there.
+/// Benches, started as they are needed, kept while tests overlap, and ended with the last of them.
+#[derive(Default)]
+struct Pool {
+    state: Mutex<State>,
+    given_back: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    started: usize,
+    idle: Vec<Bench>,
+}
+
+static POOL: Mutex<Weak<Pool>> = Mutex::new(Weak::new());
+
+/// Calls `test` with a bench to itself; says so and returns when Kafka's jars are not there.
 pub(crate) fn with_bench(test: impl FnOnce(&mut Bench)) {
-    let shared = {
-        let mut shared = lock(&SHARED);
-        match shared.upgrade() {
-            Some(bench) => bench,
-            None => {
-                let Some(bench) = Bench::start() else { return };
-                let bench = Arc::new(Mutex::new(bench));
-                *shared = Arc::downgrade(&bench);
-                bench
-            }
-        }
+    let pool = {
+        let mut shared = lock(&POOL);
+        shared.upgrade().unwrap_or_else(|| {
+            let pool = Arc::default();
+            *shared = Arc::downgrade(&pool);
+            pool
+        })
     };
-    test(&mut lock(&shared));
+    let Some(bench) = pool.take() else { return };
+    let mut lent = Lent { pool, bench: Some(bench) };
+    test(lent.bench.as_mut().unwrap());
+}
+
+impl Pool {
+    fn take(&self) -> Option<Bench> {
+        let mut state = lock(&self.state);
+        loop {
+            if let Some(bench) = state.idle.pop() {
+                return Some(bench);
+            }
+            if state.started < BENCHES_MAX {
+                state.started += 1;
+                drop(state);
+                let bench = Bench::start();
+                if bench.is_none() {
+                    lock(&self.state).started -= 1;
+                    self.given_back.notify_one();
+                }
+                return bench;
+            }
+            state = self.given_back.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+/// Gives the bench back, whatever became of the test.
+struct Lent {
+    pool: Arc<Pool>,
+    bench: Option<Bench>,
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        lock(&self.pool.state).idle.extend(self.bench.take());
+        self.pool.given_back.notify_one();
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -39,7 +39,7 @@ fn an_interrupt_ends_the_console_consumer_in_order() {
 /// Runs Kafka's tool in a process of its own, interrupts it when it has printed the records.
 fn interrupted_java(libs: &Path, arguments: &[String]) -> Answer {
     let classes = oracle::compiled(libs);
-    let java = oracle::java(libs, &classes);
+    let java = oracle::java(libs, classes);
     // A shell that starts something in the background has it ignore interrupts, and Java then does for ever.
     let mut command = Command::new("env");
     command.arg("--default-signal=INT").arg(java.get_program()).args(java.get_args());

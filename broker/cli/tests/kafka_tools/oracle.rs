@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::OnceLock;
 
 use millrace_cli::Tool;
 
@@ -34,8 +35,7 @@ pub(crate) fn class(tool: Tool) -> &'static str {
 impl Oracle {
     /// Compiles the driver and starts it.
     pub(crate) fn start(libs: &Path) -> Self {
-        let classes = compiled(libs);
-        let mut child = java(libs, &classes)
+        let mut child = java(libs, compiled(libs))
             .arg("ToolDriver")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -75,16 +75,20 @@ pub(crate) fn java(libs: &Path, classes: &Path) -> Command {
     command
 }
 
-/// Compiles the driver into the build's scratch directory.
-pub(crate) fn compiled(libs: &Path) -> PathBuf {
-    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle");
-    let classes = Path::new(env!("CARGO_TARGET_TMPDIR")).join("oracle");
-    let mut command = Command::new("javac");
-    command.args(["-nowarn", "-d"]).arg(&classes).arg("-cp").arg(format!("{}/*", libs.display()));
-    command.args([sources.join("ToolDriver.java"), sources.join("org/slf4j/impl/StaticLoggerBinder.java")]);
-    let compiled = command.output().unwrap();
-    assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
-    classes
+/// The driver's classes, compiled once into the build's scratch directory.
+pub(crate) fn compiled(libs: &Path) -> &'static Path {
+    static CLASSES: OnceLock<PathBuf> = OnceLock::new();
+    CLASSES.get_or_init(|| {
+        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle");
+        let classes = Path::new(env!("CARGO_TARGET_TMPDIR")).join("oracle");
+        let mut command = Command::new("javac");
+        command.args(["-nowarn", "-d"]).arg(&classes).arg("-cp").arg(format!("{}/*", libs.display()));
+        command
+            .args([sources.join("ToolDriver.java"), sources.join("org/slf4j/impl/StaticLoggerBinder.java")]);
+        let compiled = command.output().unwrap();
+        assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
+        classes
+    })
 }
 
 fn hex(bytes: &[u8]) -> String {
