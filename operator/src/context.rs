@@ -14,7 +14,7 @@ use crate::broker_cluster::plan::storage::Refusals;
 use crate::consumer_group::autoscale::Recommendations;
 use crate::directory::Directory;
 use crate::links::Links;
-use crate::metrics::{Metrics, UnderWay};
+use crate::metrics::Metrics;
 use crate::names::ObjectKey;
 use crate::topic::autoscale::Demand;
 use crate::triggers::Triggers;
@@ -72,13 +72,6 @@ pub struct Scaling {
 pub struct Options {
     /// The image of brokers whose BrokerCluster names none.
     pub image: String,
-}
-
-impl Context {
-    /// Notes the start of a reconcile, which is under way until what this gives is dropped.
-    pub fn started(&self, kind: &'static str) -> UnderWay {
-        self.metrics.started(kind)
-    }
 }
 
 impl std::fmt::Debug for Context {

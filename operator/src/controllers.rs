@@ -29,14 +29,10 @@ use crate::triggers::Triggers;
 use crate::watched::{self, Known};
 use crate::{broker_cluster, consumer_group, topic};
 
+mod attempt;
+
 /// Topics and groups at a time: they are cheap, and share their requests. Of one cluster it is half (`turns.rs`).
 const SUBJECTS_AT_A_TIME: u16 = 64;
-/// The longest wait for what must happen first and nobody tells about: brokers that answer again, a namespace
-/// that goes.
-const WAITING_MAX: Duration = Duration::from_secs(15);
-/// A reconcile that has not come to its end by then is given up and tried again: an answer that never comes would
-/// keep its object from being looked at for ever. Calls to brokers and their retries end sooner.
-const PASS_MAX: Duration = Duration::from_secs(180);
 /// Clusters at a time.
 const CLUSTERS_AT_A_TIME: u16 = 16;
 /// How long topics and groups wait until the clusters of all namespaces are known. One that cannot be listed must not
@@ -244,22 +240,9 @@ where
         let (reconcile, known) = (reconcile.clone(), store.clone());
         async move {
             let key = ObjectKey::of(&*object);
-            let began = context.started(kind);
-            let done = tokio::time::timeout(PASS_MAX, reconcile(Arc::clone(&object), Arc::clone(&context)));
-            let result = match done.await {
-                Ok(Err(error)) if error.is_farewell() => Ok(Action::await_change()),
-                Ok(result) => result,
-                Err(_) => Err(ReconcileError::TimedOut(PASS_MAX)),
-            };
-            match &result {
-                // Neither done nor failed.
-                Err(error) if error.comes_back_after().is_some() => {}
-                Ok(_) => {
-                    context.attempts.clear(kind, &key);
-                    context.metrics.succeeded(kind, &key, began.elapsed());
-                }
-                Err(error) => context.metrics.failed(kind, error.class(), began.elapsed()),
-            }
+            let (metrics, attempts) = (&context.metrics, &context.attempts);
+            let pass = reconcile(Arc::clone(&object), Arc::clone(&context));
+            let result = attempt::make(kind, &key, metrics, attempts, pass).await;
             if known.get(&ObjectRef::new(&key.name).within(&key.namespace)).is_none() {
                 // Deleted meanwhile: what the pass noted about it would stay for ever.
                 gone(&context, &key, object.0.as_ref().ok());
@@ -271,11 +254,7 @@ where
     };
     let on_error = move |object: Arc<Guarded<K>>, error: &ReconcileError, context: Arc<Context>| {
         let key = ObjectKey::of(&*object);
-        let mut wait = context.attempts.failed(kind, key.clone());
-        if matches!(error, ReconcileError::Waiting(_)) {
-            // What goes may keep its namespace from going, which nobody tells.
-            wait = wait.min(WAITING_MAX);
-        }
+        let wait = attempt::wait(kind, &key, &context.attempts, error);
         tracing::warn!(kind, object = %key, %error, wait_seconds = wait.as_secs_f32(), "reconcile failed");
         Action::requeue(wait)
     };

@@ -42,6 +42,13 @@ def directory(shop):
     return shop.get("brokercluster main")["status"]["brokers"][0]["directoryId"]
 
 
+def waits_of(operator, name):
+    """After how many seconds the operator tries again what failed for this object, attempt by attempt."""
+    log = operator.kubectl(f"logs {leader(operator)}")
+    lines = [json.loads(line) for line in log.splitlines() if '"reconcile failed"' in line]
+    return [line["wait_seconds"] for line in lines if line["object"] == name]
+
+
 def test_pods_are_as_little_privileged_as_they_can_be(shop):
     spec = shop.get("pod main-broker-0")["spec"]
     container = spec["containers"][0]
@@ -137,13 +144,20 @@ def test_what_kubernetes_refuses_is_in_the_status_until_it_does_not(operator, sh
     page = shell.run(f"kubectl get --raw /api/v1/namespaces/{operator.name}/pods/{pod}:8080/proxy/metrics")
     failed = re.search(r'^millrace_reconcile_errors_total\{class="kubernetes",kind="BrokerCluster"\} (\S+)$', page, re.M)
     assert float(failed[1]) > 0
+    # Each attempt waits about twice as long as the one before, until one succeeds.
+    waits = lambda: waits_of(operator, f"{shop.name}/main")
+    until(lambda: f"it was tried four times: {waits()}", lambda: len(waits()) >= 4, 30, 1)
+    in_vain = waits()
+    assert in_vain[0] < 1.3 and in_vain == sorted(in_vain) and in_vain[3] > 4 * in_vain[0], in_vain
     shop.kubectl("delete quota nothing")
     shop.wait_ready("brokercluster/main", deadline_s=90)
+    in_vain = len(waits())
     # A node port outside of the range: only the API server knows which that is.
     listener = {"name": "outside", "type": "NodePort", "port": 9094, "advertisedHost": "h", "nodePort": 80}
     shop.apply(json.dumps({**CLUSTER, "spec": {"listeners": [listener]}}))
     condition = shop.wait_condition("brokercluster main", "Ready", "False", "ApplyFailed")
     assert "nodePort" in condition["message"] and "80" in condition["message"], condition
+    assert waits()[in_vain] < 1.3, "success cleared the count"
     shop.kubectl("delete brokercluster main --cascade=foreground --timeout=60s", deadline_s=90)
 
 
@@ -203,6 +217,8 @@ def test_volumes_grow_where_their_class_lets_them(operator, shell, namespace, in
         shop.wait_ready("brokercluster/main")
         broker = pod_uid(shop)
         shop.apply(manifest(storage={**storage, "size": "2Gi"}))
+        # Whoever asked for it, the next one sees it through.
+        kill(operator)
         condition = shop.wait_condition("brokercluster main", "StorageResized", "False", "Growing")
         assert "data-main-broker-0" in condition["message"], condition
         assert shop.get("pvc data-main-broker-0")["spec"]["resources"]["requests"]["storage"] == "2Gi"
@@ -371,11 +387,22 @@ def test_a_namespace_goes_though_brokers_elsewhere_do_not_answer(shop, shell, na
 def test_an_operator_that_dies_again_and_again_gets_there(operator, shop, shell):
     """Whatever was half done when it was killed is done by the next one."""
     names = [f"many-{number}" for number in range(60)]
+    # Every fifth is there before its resource, to be adopted.
+    found = names[::5]
+    for name in found:
+        shop.tool(f"kafka-topics --create --topic {name} --partitions 1")
+    shop.produce(found[-1], "kept")
     for at in range(0, 60, 30):
         shop.apply("\n".join(topic(name, partitions=2) for name in names[at : at + 30]))
         kill(operator)
     shop.wait_ready(*(f"topic/{name}" for name in names), deadline_s=90)
     assert set(names) <= shop.topics()
+    mine = [one for one in shop.get("topics")["items"] if one["metadata"]["name"] in names]
+    assert all(one["status"]["partitions"] == 2 for one in mine)
+    adopted = {one["metadata"]["name"] for one in mine if one["status"]["origin"] == "Adopted"}
+    assert set(found) <= adopted, set(found) - adopted
+    kept = shop.tool(f"kafka-console-consumer --topic {found[-1]} --from-beginning --max-messages 1")
+    assert kept.split() == ["kept"]
     # In the middle of growing, and of deleting.
     shop.apply("\n".join(topic(name, partitions=3) for name in names))
     kill(operator)

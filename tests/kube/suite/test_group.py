@@ -247,7 +247,8 @@ def test_what_makes_no_sense_is_refused_at_admission(shop, spec, reason):
     assert refused.code != 0 and reason in refused.err, str(refused)
 
 
-def test_a_deployment_follows_the_lag_within_its_bounds(shop):
+def test_a_deployment_follows_the_lag_within_its_bounds(shop, operator):
+    """Also when operators are killed meanwhile, who take with them what they knew of the lag."""
     shop.apply(topic("work", partitions=2))
     shop.wait_ready("topic/work")
     log_lines(shop, "work", 0, 400)
@@ -258,10 +259,12 @@ def test_a_deployment_follows_the_lag_within_its_bounds(shop):
         "stabilizationSeconds": 5,
     }  # fmt: skip
     shop.apply(group("workers", topics=["work"], autoscaling=scaling))
+    kill(operator)
     replicas = lambda wanted: lambda one: one["spec"]["replicas"] == wanted
     shop.wait_for("deployment reader", "has a reader for each partition, not more", replicas(2), 60)
     assert shop.get("consumergroup workers")["status"]["desiredReplicas"] == 2
     until("the group has two members", lambda: shop.get("consumergroup workers")["status"].get("members") == 2, 60)
+    kill(operator)
     shop.wait_for("deployment reader", "has no reader when nothing is left to read", replicas(0), 120)
     assert lag_of(shop, "workers") == 0
     notes = lambda: " ".join(note for reason, note in shop.events("workers") if reason == "Scaled")
