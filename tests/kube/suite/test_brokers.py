@@ -276,7 +276,7 @@ def test_clients_outside_come_in_by_a_node_port(shop, inside, python):
     sent = python("produce", found, "--topic", "from-outside", "--count", "10", "--rate", "1000")
     assert sent.wait(60) == 0, sent.log_tail()
     assert "sent 10, all answered" in sent.log_tail()
-    services = lambda: {one["metadata"]["name"] for one in shop.get("services")["items"]}
+    services = lambda: {one["metadata"]["name"] for one in shop.all("services")}
     assert "main-outside-0" in services(), services()
     shop.apply(manifest(storage={"size": "2Gi", "retainOnDelete": False}))
     until(lambda: f"the listener's Service is gone: {services()}", lambda: "main-outside-0" not in services())
@@ -397,7 +397,7 @@ def test_an_operator_that_dies_again_and_again_gets_there(operator, shop, shell)
         kill(operator)
     shop.wait_ready(*(f"topic/{name}" for name in names), deadline_s=90)
     assert set(names) <= shop.topics()
-    mine = [one for one in shop.get("topics")["items"] if one["metadata"]["name"] in names]
+    mine = [one for one in shop.all("topics") if one["metadata"]["name"] in names]
     assert all(one["status"]["partitions"] == 2 for one in mine)
     adopted = {one["metadata"]["name"] for one in mine if one["status"]["origin"] == "Adopted"}
     assert set(found) <= adopted, set(found) - adopted
@@ -406,11 +406,11 @@ def test_an_operator_that_dies_again_and_again_gets_there(operator, shop, shell)
     # In the middle of growing, and of deleting.
     shop.apply("\n".join(topic(name, partitions=3) for name in names))
     kill(operator)
-    grown = lambda: [one["status"]["partitions"] for one in shop.get("topics")["items"] if one["metadata"]["name"] in names]
+    grown = lambda: [one["status"]["partitions"] for one in shop.all("topics") if one["metadata"]["name"] in names]
     until(lambda: f"all have 3 partitions: {grown()}", lambda: grown() == [3] * len(names), 90, 1)
     shop.kubectl(f"delete topic {' '.join(names)} --wait=false")
     kill(operator)
-    left = lambda: [one["metadata"]["name"] for one in shop.get("topics")["items"] if one["metadata"]["name"] in names]
+    left = lambda: [one["metadata"]["name"] for one in shop.all("topics") if one["metadata"]["name"] in names]
     until(lambda: f"all are gone but {left()}", lambda: not left(), 90, 1)
     assert shop.topics().isdisjoint(names)
 

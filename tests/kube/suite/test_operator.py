@@ -61,7 +61,7 @@ def slowest_s(shop):
         ready = next(seen for seen in one["status"]["conditions"] if seen["type"] == "Ready")
         return (moment(ready["lastTransitionTime"]) - moment(one["metadata"]["creationTimestamp"])).total_seconds()
 
-    return max(took(one) for one in shop.get("topics")["items"])
+    return max(took(one) for one in shop.all("topics"))
 
 
 def succeeded(text, kind):

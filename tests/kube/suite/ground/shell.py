@@ -76,6 +76,10 @@ class Namespace:
         assert done.code == 0, str(done)
         return json.loads(done.out) if done.out.strip() else None
 
+    def all(self, kind):
+        """All objects of a kind, as JSON."""
+        return (self.get(kind) or {"items": []})["items"]
+
     def wait_ready(self, *resources, deadline_s=60):
         """`kubectl wait --for=condition=Ready`."""
         line = f"wait --for=condition=Ready --timeout={deadline_s}s {' '.join(resources)}"

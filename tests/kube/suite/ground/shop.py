@@ -53,7 +53,7 @@ class Shop(Namespace):
 
     def events(self, name):
         """(reason, note) of the Events about objects of this name."""
-        listed = self.get("events")["items"]
+        listed = self.all("events")
         return [(one["reason"], one["message"]) for one in listed if one["involvedObject"]["name"] == name]
 
     def wait_condition(self, what, kind, status, reason, deadline_s=60):
