@@ -9,6 +9,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use millrace_http::Bounded;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -72,7 +73,7 @@ pub async fn serve(
         .route("/livez", get(alive))
         .route("/readyz", get(ready))
         .with_state(Shared { context, readiness, pulse });
-    axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
+    axum::serve(Bounded::new(listener), router).with_graceful_shutdown(stop.cancelled_owned()).await
 }
 
 async fn alive(State(shared): State<Shared>) -> Response {

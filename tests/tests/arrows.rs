@@ -21,13 +21,15 @@ const ARROWS: &[(&str, &[&str])] = &[
             "millrace-cli",
             "millrace-client",
             "millrace-coordinator",
+            "millrace-http",
             "millrace-log",
             "millrace-metadata",
             "millrace-protocol",
         ],
     ),
+    ("millrace-http", &[]),
     ("millrace-crds", &[]),
-    ("millrace-operator", &["millrace-client", "millrace-crds", "millrace-protocol"]),
+    ("millrace-operator", &["millrace-client", "millrace-crds", "millrace-http", "millrace-protocol"]),
 ];
 
 /// Tests know everything, and anything may be tested with what the tests share.

@@ -1,5 +1,6 @@
-//! A listener that takes few connections and none for long without a word: pages are for probes and
-//! scrapers, and must not take the descriptors that clients and logs need. Knows nothing of pages.
+//! A listener that takes few connections and none for long without a word: pages are for probes and scrapers, and
+//! must not take the descriptors and the memory that others need. Knows nothing of pages.
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by panicking"))]
 
 use std::io;
 use std::net::SocketAddr;
@@ -15,25 +16,29 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep};
 
 /// Connections open at once; the others wait in the backlog.
-pub(crate) const CONNECTIONS_MAX: usize = 64;
+pub const CONNECTIONS_MAX: usize = 64;
 /// A connection that says nothing for so long is closed; scrapers open another.
 const IDLE_MAX: Duration = Duration::from_secs(20);
 
 /// Accepts as long as there is a slot.
-pub(super) struct Bounded {
+#[derive(Debug)]
+pub struct Bounded {
     listener: TcpListener,
     slots: Arc<Semaphore>,
 }
 
 /// A connection, its slot, and its patience.
-pub(super) struct Timed {
+#[derive(Debug)]
+pub struct Timed {
     stream: TcpStream,
     patience: Pin<Box<Sleep>>,
     _slot: Option<OwnedSemaphorePermit>,
 }
 
 impl Bounded {
-    pub(super) fn new(listener: TcpListener) -> Self {
+    /// Of a socket that listens.
+    #[must_use]
+    pub fn new(listener: TcpListener) -> Self {
         Self { listener, slots: Arc::new(Semaphore::new(CONNECTIONS_MAX)) }
     }
 }

@@ -4,7 +4,7 @@
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing::{debug, warn};
 
-use crate::http::CONNECTIONS_MAX;
+use millrace_http::CONNECTIONS_MAX;
 
 /// For listeners, the metadata log, directories, what libraries open.
 const RESERVE: usize = 64;

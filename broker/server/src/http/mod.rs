@@ -1,7 +1,6 @@
 //! What operators ask: whether the broker lives, whether it serves, what it counts, and how much it
 //! logs. Answers from the first moment on, also while logs are still being recovered.
 
-mod bounded;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
@@ -12,12 +11,11 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use millrace_http::Bounded;
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 use tracing::error;
 
-use self::bounded::Bounded;
-pub(crate) use self::bounded::CONNECTIONS_MAX;
 use crate::logging::LogLevels;
 use crate::metrics::{Metrics, scrape};
 use crate::services::Services;
