@@ -119,6 +119,8 @@ pub struct GroupLag {
 struct State {
     topics: HashMap<String, WatchedTopic>,
     groups: HashMap<String, WatchedGroup>,
+    /// By topic, as of the last round: whoever asks about one topic does not walk through all groups.
+    furthest_behind: HashMap<String, GroupLag>,
     cluster: Option<Arc<ClusterObservation>>,
     health: Health,
     /// Since when, and why, the cluster does not answer.
@@ -148,6 +150,7 @@ impl Link {
         let state = State {
             topics: HashMap::new(),
             groups: HashMap::new(),
+            furthest_behind: HashMap::new(),
             cluster: None,
             health: Health::Unknown,
             failing: None,
@@ -287,16 +290,11 @@ impl Link {
         self.state.lock().groups.get(group).is_some_and(|watched| watched.at_rest)
     }
 
-    /// The watched group that is furthest behind in a topic, of those that have members: without any, nobody
-    /// would read more partitions either.
+    /// The watched group that was furthest behind in a topic in the last round, of those that have members: without
+    /// any, nobody would read more partitions either.
     #[must_use]
     pub fn greatest_lag(&self, topic: &str) -> Option<GroupLag> {
-        let state = self.state.lock();
-        let groups = state.groups.iter().filter_map(|(id, watched)| Some((id, watched.believed()?)));
-        let reading = groups.filter(|(_, seen)| seen.members > 0);
-        let lags = reading.filter_map(|(id, seen)| Some((id, seen.lag_in(topic)?)));
-        let (group, records) = lags.max_by_key(|(_, records)| *records)?;
-        Some(GroupLag { group: group.clone(), records })
+        self.state.lock().furthest_behind.get(topic).cloned()
     }
 
     /// The figures of every watched topic that the brokers still describe.

@@ -1,7 +1,6 @@
 //! What operators ask: whether the broker lives, whether it serves, what it counts, and how much it
 //! logs. Answers from the first moment on, also while logs are still being recovered.
 
-
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 

@@ -129,11 +129,16 @@ impl GroupObservation {
         (!lags.is_empty()).then(|| lags.iter().sum())
     }
 
-    /// Records behind in one topic, over those partitions with a committed offset that could be asked.
+    /// Records behind in each topic, over those partitions with a committed offset that could be asked.
     #[must_use]
-    pub fn lag_in(&self, topic: &str) -> Option<i64> {
-        let of_topic = self.counted().filter(|(partition, _)| *partition.topic == *topic);
-        of_topic.filter_map(|(_, position)| position.lag()).reduce(|sum, lag| sum + lag)
+    pub fn lag_by_topic(&self) -> BTreeMap<&Arc<str>, i64> {
+        let mut lags = BTreeMap::new();
+        for (partition, position) in self.counted() {
+            if let Some(lag) = position.lag() {
+                *lags.entry(&partition.topic).or_default() += lag;
+            }
+        }
+        lags
     }
 
     /// Records that members would find over all partitions.
@@ -195,7 +200,7 @@ mod tests {
             (2, position(None, 10, 25, None)),
             (3, position(Some(5), 20, 30, Some(9_000))),
         ]);
-        assert_eq!((group.lag_in("t"), group.lag_in("other")), (Some(35), None));
+        assert_eq!(group.lag_by_topic(), BTreeMap::from([(&Arc::from("t"), 35)]));
         assert_eq!(group.lag_records(), Some(10 + 25), "records that retention removed count, as in Kafka");
         assert_eq!(group.backlog(), 10 + 15 + 25, "without a committed offset all that is there waits");
         assert_eq!(group.lag_ms(10_000), Some(5_000));
@@ -207,7 +212,10 @@ mod tests {
         let aside =
             Position { aside: true, unaged: Some(Unaged::Unread), ..position(Some(0), 0, 500, Some(1)) };
         let seen = group(vec![(0, position(Some(3), 0, 10, Some(9_000))), (1, aside)]);
-        assert_eq!((seen.lag_records(), seen.lag_in("t"), seen.backlog()), (Some(7), Some(7), 7));
+        assert_eq!(
+            (seen.lag_records(), seen.lag_by_topic()[&Arc::from("t")], seen.backlog()),
+            (Some(7), 7, 7)
+        );
         assert_eq!(seen.lag_ms(10_000), Some(1_000));
         assert_eq!(seen.worst().map(|(partition, lag)| (partition.partition, lag)), Some((0, 7)));
         assert_eq!(seen.counted().count(), 1);

@@ -1,13 +1,14 @@
 //! A group that a link watches: what was last seen of it, and for how long that is believed. Pure; times are
 //! handed in.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use millrace_client::ClientError;
 
 use super::super::groups::{GroupInterest, GroupObservation};
-use super::PATIENCE;
+use super::{GroupLag, PATIENCE};
 
 /// See the module.
 #[derive(Debug)]
@@ -87,6 +88,21 @@ impl WatchedGroup {
     }
 }
 
+/// The group that is furthest behind in each topic, of those with members.
+pub(super) fn furthest_behind(groups: &HashMap<String, WatchedGroup>) -> HashMap<String, GroupLag> {
+    let mut furthest = HashMap::<String, GroupLag>::new();
+    for (id, watched) in groups {
+        let Some(seen) = watched.believed().filter(|seen| seen.members > 0) else { continue };
+        for (topic, records) in seen.lag_by_topic() {
+            let further = furthest.get(&**topic).is_none_or(|lag| (records, &lag.group) > (lag.records, id));
+            if further {
+                furthest.insert(topic.to_string(), GroupLag { group: id.clone(), records });
+            }
+        }
+    }
+    furthest
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -164,6 +180,29 @@ mod tests {
         let (first, second) = (rings(&mut group, 5..3600), rings(&mut group, 3600..7200));
         assert!(first < 60 && second < 9, "{first} and {second} in an hour, of 720 looks");
         assert!(rings(&mut group, 7200..8000) > 0, "it is not forgotten");
+    }
+
+    #[test]
+    fn of_the_groups_with_members_the_one_that_is_furthest_behind_counts() {
+        let mut groups = HashMap::new();
+        let mut add = |id: &str, members: i32, lags: &[(&str, i32, i64)]| {
+            let positions = lags.iter().map(|(topic, number, lag)| {
+                let position = Position { committed: Some(1), end: 1 + lag, ..Position::default() };
+                (TopicPartition::new(*topic, *number), position)
+            });
+            let seen =
+                GroupObservation { members, positions: positions.collect(), ..GroupObservation::default() };
+            let watched = WatchedGroup::new(interest(), Some(Arc::new(seen)), Instant::now());
+            groups.insert(id.to_owned(), watched);
+        };
+        add("near", 1, &[("t", 0, 1), ("t", 1, 0), ("u", 0, 9)]);
+        add("far", 2, &[("t", 0, 3), ("t", 1, 4)]);
+        add("as-far", 2, &[("t", 0, 7)]);
+        add("gone", 0, &[("t", 0, 900), ("v", 0, 1)]);
+        let furthest = furthest_behind(&groups);
+        let lag = |group: &str, records| GroupLag { group: group.into(), records };
+        let expected = [("t".to_owned(), lag("as-far", 7)), ("u".to_owned(), lag("near", 9))];
+        assert_eq!(furthest, HashMap::from(expected));
     }
 
     #[test]

@@ -16,6 +16,7 @@ use super::super::settings::Settings;
 use super::super::throughput::Scraper;
 use super::super::topics::TopicObservation;
 use super::super::{cluster, topics};
+use super::group::furthest_behind;
 use super::{
     Bell, EndOffsets, GroupInterest, Health, PATIENCE, RecordTimes, State, Subject, TopicFigures, groups,
     now_ms,
@@ -269,9 +270,14 @@ impl Poller {
     async fn look_at_groups(&mut self) {
         let interests: Vec<GroupInterest> =
             self.state.lock().groups.values().map(|watched| watched.interest.clone()).collect();
-        if interests.is_empty() {
-            return;
+        if !interests.is_empty() {
+            self.look_at(interests).await;
         }
+        let mut state = self.state.lock();
+        state.furthest_behind = furthest_behind(&state.groups);
+    }
+
+    async fn look_at(&mut self, interests: Vec<GroupInterest>) {
         let looks = groups::observe(&self.admin, &interests, &mut self.times).await;
         for (interest, look) in interests.into_iter().zip(looks) {
             if let Err(error) = &look {
