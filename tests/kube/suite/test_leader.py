@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pytest
 
-from ground.operators import cut_off, hung_up, leader
+from ground.operators import cut_off, leader
 from ground.shop import open_shop, topic
 from harness.waiting import until
 
@@ -56,27 +56,6 @@ def test_the_lease_is_handed_over_in_good_order_and_taken_from_the_dead(shop, pa
     shop.apply(topic("after-two", partitions=1))
     shop.wait_ready("topic/after-two")
     pair.kubectl("rollout status deployment/millrace-operator --timeout=60s")
-
-
-def test_watches_that_break_are_taken_up_again(shop, pair, shell):
-    """The same process goes on, and sees what happened while it was not told."""
-    restarts = lambda pod: pair.get(f"pod {pod}")["status"]["containerStatuses"][0]["restartCount"]
-    shop.apply(topic("going", partitions=1))
-    shop.wait_ready("topic/going")
-    first = leader(pair)
-    before = restarts(first)
-    with hung_up(shell, first):
-        # Well within the time for which the Lease lasts.
-        began = time.monotonic()
-        shop.apply(topic("coming", partitions=1))
-        shop.kubectl("delete topic going --wait=false")
-        until("five seconds have passed", lambda: time.monotonic() - began > 5)
-        assert "coming" not in shop.topics(), "it was not hung up"
-        assert "going" in shop.topics()
-    shop.wait_ready("topic/coming")
-    shop.wait_for("topic going", "is gone", lambda one: one is None)
-    assert leader(pair) == first
-    assert restarts(first) == before
 
 
 def test_a_leader_that_cannot_reach_the_api_stops_before_another_one_begins(shop, pair, shell, inside):

@@ -40,35 +40,13 @@ def process_of(variable, value):
 
 
 @contextlib.contextmanager
-def network_of(pod):
-    """The command that runs another one in the pod's network."""
-    # Held open, so that the network can be named whatever becomes of the process.
-    with open(f"/proc/{process_of('POD_NAME', pod)}/ns/net") as network:
-        yield f"nsenter --net=/proc/{os.getpid()}/fd/{network.fileno()}"
-
-
-@contextlib.contextmanager
 def cut_off(shell, pod):
     """The API server does not get the pod's packets, and the pod is not told: a network that came apart."""
-    with network_of(pod) as inside:
-        shell.run(f"{inside} ip route add blackhole {API_SERVICE}")
+    # Held open, so that the network can be named whatever becomes of the process.
+    with open(f"/proc/{process_of('POD_NAME', pod)}/ns/net") as network:
+        route = f"nsenter --net=/proc/{os.getpid()}/fd/{network.fileno()} ip route"
+        shell.run(f"{route} add blackhole {API_SERVICE}")
         try:
             yield
         finally:
-            shell.run(f"{inside} ip route del blackhole {API_SERVICE}")
-
-
-@contextlib.contextmanager
-def hung_up(shell, pod):
-    """All connections to the API server are ended, and each new one is refused: it restarts."""
-    rule = f"OUTPUT -d {API_SERVICE} -p tcp -j REJECT --reject-with tcp-reset"
-    to_api = f"dst {API_SERVICE}"
-    with network_of(pod) as inside:
-        shell.run(f"{inside} iptables --wait -I {rule}")
-        try:
-            shell.run(f"{inside} ss --tcp --kill {to_api}")
-            left = shell.run(f"{inside} ss --tcp --no-header state established {to_api}")
-            assert not left.strip(), f"this kernel ends no connections (CONFIG_INET_DIAG_DESTROY): {left}"
-            yield
-        finally:
-            shell.run(f"{inside} iptables --wait -D {rule}")
+            shell.run(f"{route} del blackhole {API_SERVICE}")
