@@ -1,6 +1,7 @@
 //! One operator at a time: the holder of a Lease works, the others stand by. The Lease is given back on a
-//! stop, so that the next one takes over at once. A holder that cannot see its own Lease any more stops
-//! before another one may take it; until then it goes on, so that an API server that restarts unseats nobody.
+//! stop, so that one that comes then takes it at once; who stands by looks when it was to end. A holder that cannot
+//! see its own Lease any more stops before another one may take it; until then it goes on, so that an API server that is away for some seconds unseats
+//! nobody.
 //!
 //! kube-lease-manager knows how to take, keep and give back a Lease; when to try again is decided here. Its own
 //! loop waits longer after each failure, up to 30 seconds, and forgets about that only when the holder changes: the
@@ -18,6 +19,8 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::api::error::is_not_found;
+
 /// A holder that died is followed after this long.
 const DURATION: Duration = Duration::from_secs(15);
 /// The holder renews so long before: every four seconds, as long as all goes well.
@@ -26,9 +29,13 @@ const GRACE: Duration = Duration::from_secs(11);
 const LOOK: Duration = Duration::from_secs(2);
 /// What failed is tried again after this long.
 const AGAIN: Duration = Duration::from_millis(500);
-/// The longest that a request about the Lease may take. Without a limit one whose answer was lost takes the holder's
-/// whole time.
+/// The longest that connecting, or an answer, may take. Without a limit one that was lost takes the holder's whole time.
 const REQUEST: Duration = Duration::from_secs(3);
+/// A holder with less time than this is overdue with its renewal: it looks more often, to stop as late as it may.
+const OVERDUE: Duration = Duration::from_secs(7);
+/// Between taking the Lease and working by it. Candidates that waited for one end may take it from each other in the
+/// second after that: kube-lease-manager gives back what it believes to be over without looking again.
+const TRUST: Duration = Duration::from_millis(1500);
 /// It stops so long before the Lease ends: what is under way can come to its end.
 const MARGIN: Duration = Duration::from_secs(3);
 /// Giving the Lease back takes no longer: who does not get it waits for its end.
@@ -42,6 +49,10 @@ pub fn client(mut config: Config) -> kube::Result<Client> {
     config.connect_timeout = Some(REQUEST);
     config.read_timeout = Some(REQUEST);
     config.write_timeout = Some(REQUEST);
+    // Idle connections are read from all the time: what passes before a request would count against its answer.
+    config.reset_reader_on_write = true;
+    // What the client tries again by itself, it does for minutes within one request.
+    config.default_retry = false;
     Client::try_from(config)
 }
 
@@ -51,11 +62,33 @@ pub struct Candidate {
     name: String,
     identity: String,
     leads: watch::Receiver<bool>,
-    task: JoinHandle<Result<(), LeaseManagerError>>,
+    task: JoinHandle<()>,
+}
+
+/// How a candidate stands.
+struct Stand {
+    client: Client,
+    namespace: String,
+    name: String,
+    identity: String,
+}
+
+impl Stand {
+    /// Knows nothing yet but that the Lease is there: it is made where it is not.
+    async fn manager(&self) -> Result<LeaseManager, LeaseManagerError> {
+        LeaseManagerBuilder::new(self.client.clone(), &self.name)
+            .with_namespace(&self.namespace)
+            .with_identity(&self.identity)
+            .with_duration(DURATION.as_secs())
+            .with_grace(GRACE.as_secs())
+            .build()
+            .await
+    }
 }
 
 impl Candidate {
-    /// Stands for the Lease `name`.
+    /// Stands for the Lease `name`. The identity is of this process alone: one that comes after it under the same
+    /// name must not take a Lease that ran out meanwhile for its own.
     ///
     /// # Errors
     /// What the API says about the Lease.
@@ -65,25 +98,41 @@ impl Candidate {
         name: &str,
         identity: &str,
     ) -> Result<Self, LeaseManagerError> {
-        let manager = LeaseManagerBuilder::new(client.clone(), name)
-            .with_namespace(namespace)
-            .with_identity(identity)
-            .with_duration(DURATION.as_secs())
-            .with_grace(GRACE.as_secs())
-            .build()
-            .await?;
+        let identity = format!("{identity}_{:08x}", fastrand::u32(..));
+        let leases = Api::namespaced(client.clone(), namespace);
+        let (namespace, name) = (namespace.to_owned(), name.to_owned());
+        let stand = Stand { client, namespace, name: name.clone(), identity: identity.clone() };
+        let manager = stand.manager().await?;
         let (told, leads) = watch::channel(false);
-        let task = tokio::spawn(keep(manager, told));
-        let leases = Api::namespaced(client, namespace);
-        Ok(Self { leases, name: name.to_owned(), identity: identity.to_owned(), leads, task })
+        let task = tokio::spawn(keep(stand, manager, told));
+        Ok(Self { leases, name, identity, leads, task })
     }
 
-    /// Waits until it leads. `false` when it is stopped before, or cannot lead any more.
+    /// Waits until it leads, and still does after a moment. `false` when it is stopped before, or cannot lead any more.
     pub async fn elected(&mut self, stop: &CancellationToken) -> bool {
         tokio::select! {
-            elected = self.leads.wait_for(|leads| *leads) => elected.is_ok(),
+            elected = self.leads_for_good() => elected,
             () = stop.cancelled() => false,
         }
+    }
+
+    async fn leads_for_good(&mut self) -> bool {
+        loop {
+            if self.leads.wait_for(|leads| *leads).await.is_err() {
+                return false;
+            }
+            tokio::time::sleep(TRUST).await;
+            if *self.leads.borrow() && self.has_it().await {
+                return true;
+            }
+        }
+    }
+
+    /// Whether the API server says that the Lease is its own.
+    async fn has_it(&self) -> bool {
+        let lease = self.leases.get(&self.name).await;
+        let left = lease.ok().and_then(|lease| left(lease.spec.as_ref(), &self.identity, Timestamp::now()));
+        left.is_some_and(|left| !left.is_zero())
     }
 
     /// Waits until it does not lead any more, or cannot know that it does. Gives the reason.
@@ -102,27 +151,39 @@ impl Candidate {
     pub async fn resign(self) {
         drop(self.leads);
         match tokio::time::timeout(FAREWELL, self.task).await {
-            Ok(Ok(Ok(()))) => {}
-            Ok(Ok(Err(error))) => tracing::warn!(%error, "the Lease could not be given back"),
+            Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(%error, "the Lease's task failed"),
             Err(_) => tracing::warn!("the Lease could not be given back: the Kubernetes API does not answer"),
         }
     }
 }
 
-/// Takes and keeps the Lease while somebody listens, and gives it back after that.
-async fn keep(manager: LeaseManager, told: watch::Sender<bool>) -> Result<(), LeaseManagerError> {
+/// Takes and keeps the Lease while somebody listens, and gives it back after that, however often that has to be tried.
+async fn keep(stand: Stand, mut manager: LeaseManager, told: watch::Sender<bool>) {
     let keeping = async {
+        let mut said = String::new();
         loop {
-            match manager.changed().await {
+            let error = match manager.changed().await {
                 Ok(leads) => {
                     told.send_replace(leads);
+                    said.clear();
+                    continue;
                 }
-                Err(error) => {
-                    tracing::warn!(error = &error as &dyn Error, "the Lease can be neither taken nor kept");
-                    tokio::time::sleep(AGAIN).await;
-                }
+                Err(error) => error,
+            };
+            // Twice a second while it lasts: once is enough to be told.
+            let text = error.to_string();
+            if text != said {
+                tracing::warn!(error = &error as &dyn Error, "the Lease can be neither taken nor kept");
+                said = text;
             }
+            // Somebody deleted it: whoever holds it comes first, since the others sleep for as long as it was to last.
+            if is_gone(&error)
+                && let Ok(made) = stand.manager().await
+            {
+                manager = made;
+            }
+            tokio::time::sleep(AGAIN).await;
         }
     };
     tokio::select! {
@@ -130,7 +191,18 @@ async fn keep(manager: LeaseManager, told: watch::Sender<bool>) -> Result<(), Le
         () = told.closed() => {}
         () = keeping => {}
     }
-    manager.release().await
+    while let Err(error) = manager.release().await {
+        tracing::warn!(error = &error as &dyn Error, "the Lease could not be given back");
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
+fn is_gone(error: &LeaseManagerError) -> bool {
+    match error {
+        LeaseManagerError::NonexistentLease(_) => true,
+        LeaseManagerError::KubeError(error) => is_not_found(error),
+        _ => false,
+    }
 }
 
 /// The Lease, as its holder sees it.
@@ -149,7 +221,12 @@ impl Own<'_> {
             let mut next = LOOK;
             match tokio::time::timeout_at(stop_at, self.leases.get(self.name)).await {
                 Ok(Ok(lease)) => match left(lease.spec.as_ref(), self.identity, Timestamp::now()) {
-                    Some(left) => stop_at = Instant::now() + left,
+                    Some(left) => {
+                        stop_at = Instant::now() + left;
+                        if left < OVERDUE {
+                            next = AGAIN;
+                        }
+                    }
                     None => return "another one holds it",
                 },
                 Ok(Err(error)) => {

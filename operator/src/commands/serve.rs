@@ -109,9 +109,12 @@ async fn lead(
         controllers::run(context, scopes, stop.clone(), ready).await;
         return Ok(());
     }
-    let mut candidate = Candidate::stand(client, &args.namespace, &args.lease_name, identity)
-        .await
-        .with_context(|| format!("Lease {}/{}", args.namespace, args.lease_name))?;
+    let mut candidate = tokio::select! {
+        stands = Candidate::stand(client, &args.namespace, &args.lease_name, identity) => {
+            stands.with_context(|| format!("Lease {}/{}", args.namespace, args.lease_name))?
+        }
+        () = stop.cancelled() => return Ok(()),
+    };
     readiness.set(true);
     tracing::info!(identity, "standing by");
     if candidate.elected(stop).await {
@@ -146,7 +149,7 @@ fn make_context(args: &RunArgs, client: Client, identity: String) -> anyhow::Res
         attempts: Default::default(),
         statuses: Default::default(),
         ledger: Default::default(),
-        refusals: Default::default(),
+        refused_volumes: Default::default(),
         scaling: Default::default(),
         options: Options { image: args.image.clone() },
         client,

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pytest
 
-from ground.operators import cut_off, leader
+from ground.operators import cut_off, hung_up, leader
 from ground.shop import open_shop, topic
 from harness.waiting import until
 
@@ -56,6 +56,30 @@ def test_the_lease_is_handed_over_in_good_order_and_taken_from_the_dead(shop, pa
     shop.apply(topic("after-two", partitions=1))
     shop.wait_ready("topic/after-two")
     pair.kubectl("rollout status deployment/millrace-operator --timeout=60s")
+
+
+def test_watches_that_break_are_taken_up_again(shop, pair, shell):
+    """The same process goes on, and sees what happened while it was not told."""
+    restarts = lambda pod: pair.get(f"pod {pod}")["status"]["containerStatuses"][0]["restartCount"]
+    shop.apply(topic("going", partitions=1))
+    shop.wait_ready("topic/going")
+    first = leader(pair)
+    before = restarts(first)
+    # At once, and in one go: what the shell takes for it is time in which the Lease is not renewed.
+    change = f"kubectl -n {shop.name} delete topic going --wait=false & kubectl -n {shop.name} apply -f - && wait"
+    began = time.monotonic()
+    with hung_up(shell, first):
+        shell.run(change, stdin=topic("coming", partitions=1))
+        # So long that the Lease was to be renewed, which is done every four seconds.
+        until("five seconds have passed", lambda: time.monotonic() - began > 5)
+    lasted = time.monotonic() - began
+    assert lasted < 7.5, f"the Lease may be lost in {lasted:.1f} s"
+    log = pair.kubectl(f"logs {first} --since=60s")
+    assert "the Lease can be neither taken nor kept" in log, "no renewal was missed"
+    shop.wait_ready("topic/coming")
+    shop.wait_for("topic going", "is gone", lambda one: one is None)
+    assert leader(pair) == first
+    assert restarts(first) == before
 
 
 def test_a_leader_that_cannot_reach_the_api_stops_before_another_one_begins(shop, pair, shell, inside):

@@ -11,8 +11,9 @@ API_SERVICE = "10.96.0.1"
 
 
 def leader(operator):
-    """The pod that holds the Lease; None between two."""
-    return operator.get("lease millrace-operator")["spec"].get("holderIdentity")
+    """The pod that holds the Lease; None between two. The holder is a process, and named after its pod."""
+    holder = operator.get("lease millrace-operator")["spec"].get("holderIdentity")
+    return holder and holder.rpartition("_")[0]
 
 
 def kill(operator):
@@ -40,13 +41,35 @@ def process_of(variable, value):
 
 
 @contextlib.contextmanager
-def cut_off(shell, pod):
-    """The API server does not get the pod's packets, and the pod is not told: a network that came apart."""
+def network_of(pod):
+    """The command that runs another one in the pod's network."""
     # Held open, so that the network can be named whatever becomes of the process.
     with open(f"/proc/{process_of('POD_NAME', pod)}/ns/net") as network:
-        route = f"nsenter --net=/proc/{os.getpid()}/fd/{network.fileno()} ip route"
-        shell.run(f"{route} add blackhole {API_SERVICE}")
+        yield f"nsenter --net=/proc/{os.getpid()}/fd/{network.fileno()}"
+
+
+@contextlib.contextmanager
+def cut_off(shell, pod):
+    """The API server does not get the pod's packets, and the pod is not told: a network that came apart."""
+    with network_of(pod) as inside:
+        shell.run(f"{inside} ip route add blackhole {API_SERVICE}")
         try:
             yield
         finally:
-            shell.run(f"{route} del blackhole {API_SERVICE}")
+            shell.run(f"{inside} ip route del blackhole {API_SERVICE}")
+
+
+@contextlib.contextmanager
+def hung_up(shell, pod):
+    """All connections to the API server are ended, and each new one is refused: it restarts."""
+    rule = f"OUTPUT -d {API_SERVICE} -p tcp -j REJECT --reject-with tcp-reset"
+    to_api = f"dst {API_SERVICE}"
+    with network_of(pod) as inside:
+        shell.run(f"{inside} iptables --wait -I {rule}")
+        try:
+            shell.run(f"{inside} ss --tcp --kill {to_api}")
+            left = shell.run(f"{inside} ss --tcp --no-header state established {to_api}")
+            assert not left.strip(), f"this kernel ends no connections (CONFIG_INET_DIAG_DESTROY): {left}"
+            yield
+        finally:
+            shell.run(f"{inside} iptables --wait -D {rule}")
