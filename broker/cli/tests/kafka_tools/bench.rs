@@ -78,19 +78,36 @@ impl Pool {
             if state.started < BENCHES_MAX {
                 state.started += 1;
                 drop(state);
+                let mut place = Place { pool: self, is_taken: false };
                 let bench = Bench::start();
-                if bench.is_none() {
-                    lock(&self.state).started -= 1;
-                    self.given_back.notify_one();
-                }
+                place.is_taken = bench.is_some();
                 return bench;
             }
             state = self.given_back.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
+
+    fn one_less(&self) {
+        lock(&self.state).started -= 1;
+        self.given_back.notify_one();
+    }
 }
 
-/// Gives the bench back, whatever became of the test.
+/// Room for a bench, which is free again if none could be started, for whatever reason.
+struct Place<'a> {
+    pool: &'a Pool,
+    is_taken: bool,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if !self.is_taken {
+            self.pool.one_less();
+        }
+    }
+}
+
+/// Gives the bench back. That of a test that failed is ended with it: nobody knows what is left on it.
 struct Lent {
     pool: Arc<Pool>,
     bench: Option<Bench>,
@@ -98,13 +115,18 @@ struct Lent {
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        lock(&self.pool.state).idle.extend(self.bench.take());
-        self.pool.given_back.notify_one();
+        let bench = self.bench.take();
+        if std::thread::panicking() {
+            drop(bench);
+            self.pool.one_less();
+        } else {
+            lock(&self.pool.state).idle.extend(bench);
+            self.pool.given_back.notify_one();
+        }
     }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A test that failed leaves topics behind, which the next one deletes before it starts.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
