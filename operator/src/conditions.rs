@@ -1,6 +1,8 @@
 //! Status conditions: what is wanted against what was, with times that move only when a status flips.
 //! Pure; the time is handed in.
 
+use std::time::Duration;
+
 use k8s_openapi::jiff::Timestamp;
 use millrace_crds::{BrokerClusterStatus, Condition, ConditionStatus, ConsumerGroupStatus, TopicStatus};
 
@@ -147,6 +149,13 @@ pub fn find<'a>(conditions: &'a [Condition], aspect: &str) -> Option<&'a Conditi
 #[must_use]
 pub fn is_true(conditions: &[Condition], aspect: &str) -> bool {
     find(conditions, aspect).is_some_and(|condition| condition.status == ConditionStatus::True)
+}
+
+/// For how long an aspect has been as it is; `None` where nothing is said of it.
+#[must_use]
+pub fn age(conditions: &[Condition], aspect: &str, now: Timestamp) -> Option<Duration> {
+    let since: Timestamp = find(conditions, aspect)?.last_transition_time.parse().ok()?;
+    Some(Duration::try_from(now.duration_since(since)).unwrap_or_default())
 }
 
 /// A refusal is worth an Event: it was not said before. That the cluster is not ready is said of the cluster,

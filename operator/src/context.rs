@@ -10,12 +10,13 @@ use crate::api::attempts::Attempts;
 use crate::api::events::Reporter;
 use crate::api::ledger::Ledger;
 use crate::api::status::Statuses;
-use crate::broker_cluster::plan::storage::Refusals;
 use crate::consumer_group::autoscale::Recommendations;
 use crate::directory::Directory;
 use crate::links::Links;
 use crate::metrics::Metrics;
 use crate::names::ObjectKey;
+use crate::problem::Problem;
+use crate::refusals::Refusals;
 use crate::topic::autoscale::Demand;
 use crate::triggers::Triggers;
 
@@ -40,7 +41,7 @@ pub struct Context {
     /// Children applied lately.
     pub ledger: Ledger,
     /// Growth of volumes that was refused.
-    pub refusals: Refusals,
+    pub refused_volumes: Refusals<String>,
     /// For how long loads have asked for more partitions or members.
     pub scaling: Scaling,
     /// What the operator was started with.
@@ -65,6 +66,8 @@ pub struct Scaling {
     pub demands: Mutex<HashMap<ObjectKey, Demand>>,
     /// Of groups.
     pub recommendations: Mutex<HashMap<ObjectKey, Recommendations>>,
+    /// Numbers of members that the API would not give a Deployment.
+    pub refused: Refusals<Problem>,
 }
 
 /// What the operator was started with.

@@ -22,6 +22,7 @@ pub mod names;
 pub mod pass;
 pub mod problem;
 pub mod pulse;
+pub mod refusals;
 pub mod topic;
 pub mod triggers;
 pub mod turns;

@@ -61,7 +61,7 @@ where
             // for such an object before somebody mends its spec, but an Event.
             if matches!(&error, kube::Error::Api(status) if status.code == 422) {
                 let about = reference::<K>(key, meta);
-                context.reporter.warning(&about, UNREADABLE, "Reconcile", message).await;
+                context.reporter.warning_once(&about, UNREADABLE, "Reconcile", message).await;
             }
             Err(error.into())
         }

@@ -141,7 +141,7 @@ pub fn group_wanted(group: &ConsumerGroup) -> Want {
 /// Forgets a BrokerCluster that is not there any more.
 pub fn cluster_is_gone(context: &Context, key: &ObjectKey) {
     context.ledger.forget(&key.namespace, &key.name);
-    context.refusals.forget(key);
+    context.refused_volumes.forget(key);
     forget(context, BrokerCluster::KIND, key);
 }
 
@@ -160,6 +160,7 @@ pub fn topic_is_gone(context: &Context, key: &ObjectKey, want: Option<Want>) {
 /// As [`topic_is_gone`], of a ConsumerGroup.
 pub fn group_is_gone(context: &Context, key: &ObjectKey, want: Option<Want>) {
     context.scaling.recommendations.lock().remove(key);
+    context.scaling.refused.forget(key);
     forget(context, ConsumerGroup::KIND, key);
     if let Some(want) = want
         && !context.directory.groups.is_wanted(&want)
@@ -193,6 +194,7 @@ fn forget(context: &Context, kind: &'static str, key: &ObjectKey) {
     context.attempts.clear(kind, key);
     context.metrics.forget(kind, key);
     context.statuses.forget(kind, key);
+    context.reporter.forget(kind, &key.namespace, &key.name);
 }
 
 #[cfg(test)]

@@ -1,10 +1,13 @@
 //! Kubernetes Events: what happened, for `kubectl describe` and `kubectl get events`. Only for changes; a
 //! state belongs into the status.
 
+use std::collections::HashMap;
+
 use crc_fast::CrcAlgorithm;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter as Source};
+use parking_lot::Mutex;
 
 use super::error::is_namespace_terminating;
 use crate::names::CONTROLLER;
@@ -12,10 +15,11 @@ use crate::names::CONTROLLER;
 /// Kubernetes takes no longer note.
 const NOTE_BYTES_MAX: usize = 1024;
 
-/// Publishes Events; clones share one recorder, which counts repeated ones together.
-#[derive(Clone)]
+/// Publishes Events; one recorder counts repeated ones together.
 pub struct Reporter {
     recorder: Recorder,
+    /// The notes that are told once, by kind, namespace and name.
+    told: Mutex<HashMap<[String; 3], String>>,
 }
 
 impl Reporter {
@@ -23,7 +27,7 @@ impl Reporter {
     #[must_use]
     pub fn new(client: Client, instance: Option<String>) -> Self {
         let source = Source { controller: CONTROLLER.to_owned(), instance };
-        Self { recorder: Recorder::new(client, source) }
+        Self { recorder: Recorder::new(client, source), told: Mutex::default() }
     }
 
     /// Something that was meant to happen.
@@ -34,6 +38,21 @@ impl Reporter {
     /// Something that somebody should look at.
     pub async fn warning(&self, about: &ObjectReference, reason: &str, action: &str, note: String) {
         self.publish(EventType::Warning, about, reason, action, note).await;
+    }
+
+    /// As [`Reporter::warning`], unless it was told before. For objects that take no status, where nothing else shows
+    /// what is known: each attempt would tell it again.
+    pub async fn warning_once(&self, about: &ObjectReference, reason: &str, action: &str, note: String) {
+        let name = |field: &Option<String>| field.clone().unwrap_or_default();
+        let key = [&about.kind, &about.namespace, &about.name].map(name);
+        if self.told.lock().insert(key, note.clone()).is_none_or(|before| before != note) {
+            self.warning(about, reason, action, note).await;
+        }
+    }
+
+    /// Forgets what was told once of an object that is gone.
+    pub fn forget(&self, kind: &str, namespace: &str, name: &str) {
+        self.told.lock().remove(&[kind, namespace, name].map(str::to_owned));
     }
 
     /// An Event that cannot be published is no reason to stop.

@@ -10,7 +10,7 @@ use kube::core::DeserializeGuard;
 use kube::runtime::controller::Action;
 use kube::{Api, Resource};
 use millrace_client::ClientError;
-use millrace_crds::{BrokerCluster, BrokerClusterStatus};
+use millrace_crds::{BrokerCluster, BrokerClusterStatus, Condition};
 use serde_json::json;
 
 use super::ValidatedCluster;
@@ -27,7 +27,7 @@ use super::validate::validate;
 use super::{live, names};
 use crate::api::apply::{apply, delete};
 use crate::api::error::ReconcileError;
-use crate::conditions::{READY, Verdict, find, is_true, with_verdicts};
+use crate::conditions::{PROGRESSING, READY, Verdict, age, find, is_true, with_verdicts};
 use crate::context::Context;
 use crate::kafka::cluster::replica_sets;
 use crate::kafka::link::{Health, Link};
@@ -53,6 +53,13 @@ pub async fn reconcile(
         Ok(cluster) => Pass::new(cluster.clone(), key, &context).run().await,
         Err(invalid) => crate::unreadable::report::<BrokerCluster>(&context, &key, invalid).await,
     }
+}
+
+/// When to look again at a cluster that is not as it should be: soon where that is new, and seldom where it stays so. What
+/// is refused until somebody changes something is not asked for all the time.
+fn next_look(conditions: &[Condition], now: Timestamp) -> Duration {
+    let ages = [READY, PROGRESSING].into_iter().filter_map(|aspect| age(conditions, aspect, now));
+    ages.min().map_or(MOVING, |age| (age / 10).clamp(MOVING, SETTLED))
 }
 
 /// What was done to the brokers.
@@ -142,7 +149,7 @@ impl Pass<'_, BrokerCluster> {
         let settled = is_true(&status.conditions, READY) && roll == Step::Done;
         self.tell_news(&status).await;
         self.publish(&status).await?;
-        Ok(Action::requeue(if settled { SETTLED } else { MOVING }))
+        Ok(Action::requeue(if settled { SETTLED } else { next_look(&status.conditions, Timestamp::now()) }))
     }
 
     /// Applies every child that is not as it should be. Services come first: brokers are told the addresses
@@ -275,7 +282,7 @@ impl Pass<'_, BrokerCluster> {
     ) -> Result<Option<Verdict>, ReconcileError> {
         let Some(wanted) = &cluster.storage else { return Ok(None) };
         let mut plan = storage::plan(&wanted.size, &children.volumes);
-        let (refusals, now) = (&self.context.refusals, Instant::now());
+        let (refusals, now) = (&self.context.refused_volumes, Instant::now());
         if !plan.grow.is_empty()
             && let Some(why) = refusals.standing(&self.key, &wanted.size, now)
         {
@@ -298,7 +305,7 @@ impl Pass<'_, BrokerCluster> {
                 Err(kube::Error::Api(status)) if [403, 404, 422].contains(&status.code) => {
                     // A claim that is gone is made again.
                     if status.code != 404 {
-                        refusals.note(self.key.clone(), &wanted.size, &status.message, now);
+                        refusals.note(self.key.clone(), &wanted.size, status.message.clone(), now);
                     }
                     refused = Some(status.message);
                 }
@@ -323,5 +330,26 @@ impl Pass<'_, BrokerCluster> {
             "BrokersStarting" | "Rolling" | "ListenerPending" => {}
             reason => self.warn(reason, "Reconcile", ready.message.clone()).await,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conditions::merged;
+
+    #[test]
+    fn what_stays_as_it_is_is_looked_at_ever_less_often() {
+        let at = |second: i64| Timestamp::from_second(second).unwrap();
+        let wrong = Verdict::no(READY, "InvalidConfig", "no");
+        let since_zero = merged(&[], vec![wrong.clone()], None, at(0));
+        let wait = |conditions: &[Condition], second| next_look(conditions, at(second)).as_secs();
+        assert_eq!((wait(&since_zero, 0), wait(&since_zero, 20)), (3, 3));
+        assert_eq!((wait(&since_zero, 300), wait(&since_zero, 86_400)), (30, 60));
+        let moving =
+            merged(&since_zero, vec![wrong, Verdict::yes(PROGRESSING, "Rolling", "on")], None, at(86_400));
+        assert_eq!(wait(&moving, 86_405), 3, "something was begun");
+        assert_eq!(wait(&[], 0), 3);
+        assert_eq!(wait(&since_zero, -5), 3, "a clock that was set back");
     }
 }

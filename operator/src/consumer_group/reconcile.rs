@@ -228,8 +228,14 @@ impl Pass<'_, ConsumerGroup> {
         if desired == from {
             return Ok((Some(desired), None));
         }
+        let (refusals, what) = (&self.context.scaling.refused, format!("{} {desired}", spec.deployment));
+        if let Some(problem) = refusals.standing(&self.key, &what, Instant::now()) {
+            return Ok((Some(desired), Some(problem)));
+        }
         let refused = scale(client, namespace, &spec.deployment, desired).await?;
-        if refused.is_none() {
+        if let Some(problem) = &refused {
+            refusals.note(self.key.clone(), &what, problem.clone(), Instant::now());
+        } else {
             let note = format!(
                 "Deployment {} was scaled from {from} to {desired}: {} records wait in {} partitions",
                 spec.deployment,
