@@ -350,6 +350,26 @@ def test_a_cluster_goes_before_its_topics_and_comes_back_with_its_data(operator,
     shop.kubectl("delete pvc --all --timeout=30s")
 
 
+def test_what_belongs_to_a_cluster_that_goes_does_not_wait_for_it(operator, shell, namespace):
+    """Somebody else holds the cluster; its topics and groups may go before it does."""
+    shop = Shop(shell, namespace.name)
+    shop.apply(manifest())
+    shop.apply(topic("orders", partitions=1))
+    shop.apply(group("readers", deletionPolicy="Delete"))
+    shop.wait_ready("brokercluster/main", "topic/orders", "consumergroup/readers")
+    hold = lambda finalizers: shop.kubectl(
+        f"patch brokercluster main --type merge -p '{json.dumps({'metadata': {'finalizers': finalizers}})}'")  # fmt: skip
+    hold(["example.com/held"])
+    shop.kubectl("delete brokercluster main --wait=false")
+    shop.wait_condition("topic orders", "Ready", "False", "ClusterDeleting")
+    shop.wait_condition("consumergroup readers", "Ready", "False", "ClusterDeleting")
+    shop.kubectl("delete topic orders --timeout=20s")
+    shop.kubectl("delete consumergroup readers --timeout=20s")
+    assert shop.topics() == {"orders"}, "it went with its cluster, not before"
+    hold(None)
+    shop.wait_for("brokercluster main", "is gone", lambda one: one is None)
+
+
 def test_a_namespace_goes_in_one_go_with_all_that_is_in_it(operator, shell):
     shell.run("kubectl create namespace everything")
     shop = Shop(shell, "everything")

@@ -12,6 +12,11 @@ from harness.places import python_of
 from harness.waiting import until
 
 RECORDS, READ = 1000, 620
+# The board's: throughput by topic, lag by group in records and seconds, brokers, reconciles.
+PANELS = {
+    "Bytes in", "Bytes out", "Messages in", "Lag in records", "Lag in seconds", "Lag in records by topic", "Members", "Brokers",
+    "Partitions under-replicated", "Resources not ready", "Reconciles", "Failed reconciles", "Duration of reconciles, 99 %",
+}  # fmt: skip
 # What people's boards ask: 7589 (kafka_exporter) and 11285, Strimzi's version of it, which finds cluster, group and topic
 # step by step; and Strimzi's board of Kafka itself, as far as one broker without JMX has it.
 ASKED_ELSEWHERE = [
@@ -83,6 +88,12 @@ def test_the_lag_shown_is_what_a_stopped_consumer_left(shop, prometheus, left_be
     prometheus.wait_value('millrace_consumer_group_lagging{namespace="metrics",name="billing",cluster="main"}', 1)
     shop.wait_for("consumergroup billing", "says the same", lambda found: found["status"].get("lagRecords") == left_behind)
     assert str(left_behind) in shop.kubectl("get consumergroup billing").split()
+    # The board shows it, in both units, and has what people look for.
+    panels = dict(queries())
+    assert panels.keys() >= PANELS, PANELS - panels.keys()
+    assert prometheus.value(filled(panels["Lag in records"], group="billing")) == left_behind
+    assert prometheus.value(filled(panels["Lag in seconds"], group="billing")) > 0
+    assert prometheus.value(filled(panels["Messages in"], topic="orders")) > 0
     # Lag in records and seconds is 0 again, not gone, when somebody reads the rest.
     shop.tool(f"kafka-console-consumer --topic orders --group billing --max-messages {left_behind}")
     prometheus.wait_value('sum(kafka_consumergroup_lag{consumergroup="billing"})', 0)

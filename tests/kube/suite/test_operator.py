@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ground.operators import kill, leader, process_of
+from ground.operators import kill, leader, metrics, process_of
 from ground.shop import group, open_shop, topic
 from harness.waiting import until
 
@@ -24,6 +24,8 @@ ROUNDS_MAX = LOOK_S / ROUND_S + 2
 TOPICS_READY_WITHIN_S = 20
 # How many topics are reconciled at a time, at most: of all clusters (operator/src/controllers.rs).
 AT_A_TIME = 64
+# In so long what fails is tried again at least twice.
+TRIED_AGAIN_S = 12
 # Brokers are asked more often than that.
 RESTS_AFTER_S = 15
 RESIDENT_BYTES_MAX = 64 * 1024 * 1024
@@ -34,13 +36,6 @@ USER = "system:serviceaccount:millrace:"
 def shop(operator, shell):
     with open_shop(shell, "many") as shop:
         yield shop
-
-
-def metrics(operator):
-    """What the operator that leads tells Prometheus."""
-    pod = until("somebody leads", lambda: leader(operator))
-    raw = f"get --raw /api/v1/namespaces/millrace/pods/{pod}:8080/proxy/metrics"
-    return operator.shell.run(f"kubectl {raw}")
 
 
 def value(text, name):
@@ -182,18 +177,29 @@ def test_a_thousand_groups(shop, operator):
     shop.kubectl("delete topic read --timeout=30s")
 
 
+SPEC = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties"
+
+
+def patch_definition(shell, plural, patch):
+    """Changes a resource definition, as another version may have it."""
+    shell.run(f"kubectl patch crd {plural}.millrace.dev --type json --patch-file /dev/stdin", stdin=json.dumps(patch))
+
+
+def without_rules(shell, plural, field):
+    """There a field may be anything, and no rule is about the spec."""
+    rules = SPEC.removesuffix("/properties") + "/x-kubernetes-validations"
+    there = json.loads(shell.run(f"kubectl get crd {plural}.millrace.dev -o json"))
+    spec = there["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    loose = [{"op": "replace", "path": f"{SPEC}/{field}", "value": {"x-kubernetes-preserve-unknown-fields": True}}]
+    patch_definition(shell, plural, loose + [{"op": "remove", "path": rules}] * ("x-kubernetes-validations" in spec))
+
+
 def loosen(shell):
     """The definition of Topics as another version may have it: partitions are anything, and no rule is about them."""
-    partitions = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/partitions"
-    rules = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/x-kubernetes-validations"
-    loose = [
-        {"op": "remove", "path": rules},
-        {"op": "replace", "path": partitions, "value": {"x-kubernetes-preserve-unknown-fields": True}},
-    ]
-    shell.run("kubectl patch crd topics.millrace.dev --type json --patch-file /dev/stdin", stdin=json.dumps(loose))
+    without_rules(shell, "topics", "partitions")
 
 
-def test_a_broken_object_stops_nobody(shop, shell, operator):
+def test_a_broken_object_stops_nobody(shop, shell, operator, audit):
     """Such as a resource of a later version of the definitions, after a downgrade. It goes when it is told to."""
     shop.apply(topic("broken", partitions=1))
     shop.wait_ready("topic/broken")
@@ -211,12 +217,53 @@ def test_a_broken_object_stops_nobody(shop, shell, operator):
         shop.apply(topic("healthier", partitions=1))
         shop.wait_ready("topic/healthier")
         until("an Event tells", lambda: "Unreadable" in [reason for reason, _ in shop.events("broken")])
+        assert value(metrics(operator), 'millrace_resource_ready{kind="Topic",name="broken",namespace="many"}') == 0
+        # It is tried again, and not told again.
+        mark = audit.mark()
+        time.sleep(TRIED_AGAIN_S)
+        written = [what for what in audit.writes(mark, USER) if "events" in what or "broken" in what and "patch" not in what]
+        assert not written, written
         loosen(shell)
         shop.kubectl("delete topic broken healthy healthier --timeout=60s", deadline_s=90)
     finally:
         shell.run("kubectl apply --server-side --force-conflicts -f crds/topics.yaml")
     assert "broken" in shop.topics(), "nobody knows whether it is to be retained"
     shop.tool("kafka-topics --delete --topic broken")
+
+
+def test_a_broken_cluster_or_group_stops_nobody_either(shop, shell, operator):
+    """Brokers and what belongs to them go on as they are; nothing is deleted from a cluster that cannot be read."""
+    with open_shop(shell, "broken") as broken:
+        broken.apply(topic("before", partitions=1))
+        broken.apply(group("readers"))
+        broken.wait_ready("topic/before", "consumergroup/readers")
+        broker = broken.get("pod main-broker-0")["metadata"]["uid"]
+        try:
+            without_rules(shell, "brokerclusters", "replicas")
+            without_rules(shell, "consumergroups", "topics")
+            put = lambda kind, name, spec: broken.kubectl(f"patch {kind} {name} --type merge -p '{json.dumps({'spec': spec})}'")
+            until("the API server takes a cluster of many", lambda: broken.shell.try_run(
+                f"kubectl -n {broken.name} patch brokercluster main --type merge -p '{{\"spec\":{{\"replicas\":\"many\"}}}}'").code == 0)  # fmt: skip
+            until("the API server takes a group of topics in words", lambda: broken.shell.try_run(
+                f"kubectl -n {broken.name} patch consumergroup readers --type merge -p '{{\"spec\":{{\"topics\":\"all\"}}}}'").code == 0)  # fmt: skip
+            broken.wait_condition("brokercluster main", "Ready", "False", "Unreadable")
+            broken.wait_condition("consumergroup readers", "Ready", "False", "Unreadable")
+            shop.apply(topic("healthy", partitions=1))
+            shop.wait_ready("topic/healthy")
+            kill(operator)
+            # The next one never saw the cluster as it was.
+            broken.apply(topic("after", partitions=1))
+            broken.wait_condition("topic after", "Ready", "False", "ClusterUnreadable")
+            broken.kubectl("delete topic before --wait=false")
+            broken.wait_condition("topic before", "Ready", "False", "DeletionBlocked")
+            assert broken.get("pod main-broker-0")["metadata"]["uid"] == broker
+            put("brokercluster", "main", {"replicas": 1})
+            put("consumergroup", "readers", {"topics": None})
+            broken.wait_ready("brokercluster/main", "topic/after", "consumergroup/readers")
+            broken.wait_for("topic before", "is gone", lambda one: one is None)
+        finally:
+            shell.run("kubectl apply --server-side --force-conflicts -f crds")
+        shop.kubectl("delete topic healthy --timeout=30s")
 
 
 def test_a_cluster_that_does_not_answer_holds_up_nobody_else(shop, operator, shell, inside):

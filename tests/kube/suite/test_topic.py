@@ -1,11 +1,12 @@
 """A Topic's life, from its manifest to Kafka and back."""
 
 import json
+import re
 import time
 
 import pytest
 
-from ground.operators import kill, leader
+from ground.operators import kill, leader, metrics
 from ground.shop import group, open_shop, resource, topic
 from harness.waiting import until
 
@@ -208,5 +209,9 @@ def test_partitions_are_added_once_for_a_backlog(shop, operator, python):
     until(notes, lambda: "group sleepers is" in " ".join(notes()) and "more than 100 records" in " ".join(notes()))
     dead = kill(operator)
     until("another one works", lambda: leader(operator) not in (None, dead), 60)
-    time.sleep(25)
+    # The new one knows of no demand before its own first look: it must have looked again when that has lasted.
+    enough = time.time() + 2 * scaling["stabilizationSeconds"]
+    series = r'^millrace_resource_last_success_timestamp_seconds\{kind="Topic",name="behind",namespace="topics"\} (\S+)$'
+    looked = lambda: float((re.search(series, metrics(operator), re.M) or [0, 0])[1])
+    until(lambda: f"it was looked at after {enough}: {looked()}", lambda: looked() > enough, 60, 1)
     assert shop.partitions("behind") == 3, "the same backlog does not count again"

@@ -16,6 +16,13 @@ def leader(operator):
     return holder and holder.rpartition("_")[0]
 
 
+def metrics(operator):
+    """What the operator that leads tells Prometheus."""
+    pod = until("somebody leads", lambda: leader(operator))
+    raw = f"get --raw /api/v1/namespaces/millrace/pods/{pod}:8080/proxy/metrics"
+    return operator.shell.run(f"kubectl {raw}")
+
+
 def kill(operator):
     """Ends the operator that works, at once: it hands nothing over, and another one waits for its Lease to run out. Gives
     the name of its pod."""

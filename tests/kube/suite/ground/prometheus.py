@@ -24,9 +24,9 @@ def queries():
     return found
 
 
-def filled(query):
-    """The query with its variables filled in."""
-    for name, value in VARIABLES.items():
+def filled(query, **chosen):
+    """The query with its variables filled in: with what is chosen, else with everything."""
+    for name, value in {**VARIABLES, **{f"${name}": value for name, value in chosen.items()}}.items():
         query = query.replace(name, value)
     assert "$" not in query, query
     return query
