@@ -17,7 +17,8 @@ use tokio::time::{Instant, Sleep};
 
 /// Connections open at once; the others wait in the backlog.
 pub const CONNECTIONS_MAX: usize = 64;
-/// A connection that says nothing for so long is closed; scrapers open another.
+/// A connection to which nothing could be answered for so long is closed, whether it asks nothing or asks too slowly;
+/// scrapers open another.
 const IDLE_MAX: Duration = Duration::from_secs(20);
 
 /// Accepts as long as there is a slot.
@@ -60,16 +61,8 @@ impl Listener for Bounded {
 }
 
 impl Timed {
-    /// What the stream says, or that it has said nothing for too long.
-    fn or_too_late<T>(
-        &mut self,
-        context: &mut Context<'_>,
-        poll: Poll<io::Result<T>>,
-    ) -> Poll<io::Result<T>> {
-        if poll.is_ready() {
-            self.patience.as_mut().reset(Instant::now() + IDLE_MAX);
-            return poll;
-        }
+    /// Nothing yet, or an error when that has been so for too long.
+    fn or_too_late<T>(&mut self, context: &mut Context<'_>) -> Poll<io::Result<T>> {
         self.patience.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 }
@@ -80,8 +73,11 @@ impl AsyncRead for Timed {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let poll = Pin::new(&mut self.stream).poll_read(context, buffer);
-        self.or_too_late(context, poll)
+        // What is read buys no time: a question that comes a byte at a time would keep its slot for ever.
+        match Pin::new(&mut self.stream).poll_read(context, buffer) {
+            Poll::Pending => self.or_too_late(context),
+            read => read,
+        }
     }
 }
 
@@ -91,8 +87,13 @@ impl AsyncWrite for Timed {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let poll = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.or_too_late(context, poll)
+        match Pin::new(&mut self.stream).poll_write(context, bytes) {
+            Poll::Pending => self.or_too_late(context),
+            written => {
+                self.patience.as_mut().reset(Instant::now() + IDLE_MAX);
+                written
+            }
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -106,7 +107,7 @@ impl AsyncWrite for Timed {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::AsyncReadExt as _;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     use super::*;
 
@@ -129,5 +130,39 @@ mod tests {
         assert_eq!(silent.unwrap_err().kind(), io::ErrorKind::TimedOut);
         drop(timed);
         bounded.accept().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_asks_a_byte_at_a_time_is_closed_no_later() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let mut timed = Bounded::new(listener).accept().await.0;
+        let began = Instant::now();
+        let error = loop {
+            client.write_u8(b'G').await.unwrap();
+            tokio::time::sleep(IDLE_MAX / 4).await;
+            let read = async {
+                timed.read_u8().await?;
+                timed.read_u8().await
+            };
+            match tokio::time::timeout(Duration::from_millis(1), read).await {
+                Ok(closed) => break closed.unwrap_err(),
+                Err(_) => assert!(began.elapsed() < IDLE_MAX * 2, "its bytes buy it time"),
+            }
+        };
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_answered_stays() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let mut timed = Bounded::new(listener).accept().await.0;
+        for _ in 0..8 {
+            tokio::time::sleep(IDLE_MAX / 2).await;
+            client.write_u8(b'?').await.unwrap();
+            assert_eq!(timed.read_u8().await.unwrap(), b'?');
+            timed.write_u8(b'!').await.unwrap();
+        }
     }
 }
