@@ -46,9 +46,9 @@ where
         &[],
         vec![Verdict::no(READY, UNREADABLE, message.clone())],
         meta.generation,
-        // A fixed time, since the one before cannot be read: the same error writes the same status, which
-        // the API server does not store again.
-        meta.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0),
+        // Not now, since what was said before cannot be read: the same error writes the same status, which the
+        // API server does not store again.
+        written_at(meta),
     );
     // Not by server-side apply: the API server cannot merge into an object that does not fit its schema. What
     // is wrong already, and is not touched, it lets pass.
@@ -66,6 +66,13 @@ where
             Err(error.into())
         }
     }
+}
+
+/// When the object itself, not its status, was last written.
+fn written_at(meta: &ObjectMeta) -> Timestamp {
+    let written = meta.managed_fields.iter().flatten().filter(|entry| entry.subresource.is_none());
+    let last = written.filter_map(|entry| entry.time.as_ref()).max_by_key(|time| time.0);
+    last.or(meta.creation_timestamp.as_ref()).map_or(Timestamp::UNIX_EPOCH, |time| time.0)
 }
 
 fn reference<K: Managed>(key: &ObjectKey, meta: &ObjectMeta) -> ObjectReference {
@@ -90,5 +97,30 @@ async fn let_go(
         Ok(_) => Ok(Action::await_change()),
         Err(error) if is_not_found(&error) => Ok(Action::await_change()),
         Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, Time};
+
+    use super::*;
+
+    fn at(second: i64) -> Option<Time> {
+        Some(Time(Timestamp::from_second(second).unwrap()))
+    }
+
+    #[test]
+    fn a_status_that_is_written_moves_no_time() {
+        let entry = |second, subresource: Option<&str>| ManagedFieldsEntry {
+            time: at(second),
+            subresource: subresource.map(str::to_owned),
+            ..ManagedFieldsEntry::default()
+        };
+        let mut meta = ObjectMeta { creation_timestamp: at(10), ..ObjectMeta::default() };
+        assert_eq!(written_at(&meta).as_second(), 10);
+        meta.managed_fields =
+            Some(vec![entry(10, None), entry(30, None), entry(20, None), entry(40, Some("status"))]);
+        assert_eq!(written_at(&meta).as_second(), 30);
     }
 }

@@ -175,7 +175,10 @@ pub fn slim<K>(object: &mut DeserializeGuard<K>)
 where
     DeserializeGuard<K>: ResourceExt,
 {
-    object.managed_fields_mut().clear();
+    // Of one that cannot be read they tell when it became so.
+    if object.0.is_ok() {
+        object.managed_fields_mut().clear();
+    }
     object.annotations_mut().remove("kubectl.kubernetes.io/last-applied-configuration");
 }
 
