@@ -15,7 +15,7 @@ use super::check::print_findings;
 use crate::check::Checker;
 use crate::kafka::connect::{connect, explained};
 use crate::kafka::link::Link;
-use crate::local::pass::{Mode, Report, Row, WOULD_CHANGE, pass};
+use crate::local::pass::{Depth, Mode, Report, Row, WOULD_CHANGE, pass};
 use crate::local::set::{ResourceSet, load};
 
 /// What `local` can be told.
@@ -56,14 +56,14 @@ pub(super) async fn run(args: LocalArgs) -> anyhow::Result<ExitCode> {
     }
     let link = Link::start(connect(&args.bootstrap_server)?, None, Arc::new(|_| {}));
     let mode = Mode {
-        dry_run: args.dry_run,
+        depth: if args.dry_run { Depth::DryRun } else { Depth::Act },
         reset_offsets: args.reset_offsets,
         colour: std::io::stdout().is_terminal(),
     };
     if args.watch {
         return watch(&args, &checker, set, &link, mode).await;
     }
-    let report = pass(&link, &set, mode).await;
+    let report = plan_first(&link, &set, mode).await?;
     if let Some(error) = report.error {
         show(&report.diff)?;
         anyhow::bail!(explained(&error));
@@ -99,7 +99,7 @@ async fn keep_passing(
 ) -> anyhow::Result<Infallible> {
     let mut shown = Vec::new();
     loop {
-        let Report { diff, rows, error } = pass(link, &set, mode).await;
+        let Report { diff, rows, error } = plan_first(link, &set, mode).await?;
         show(&diff)?;
         match error {
             None => {
@@ -120,6 +120,25 @@ async fn keep_passing(
             Err(error) => eprintln!("{error:#}"),
         }
     }
+}
+
+/// A pass that shows what it is about to change before it does. What is left to show of it is what went another way.
+async fn plan_first(link: &Link, set: &ResourceSet, mode: Mode) -> std::io::Result<Report> {
+    if mode.depth != Depth::Act {
+        return Ok(pass(link, set, mode).await);
+    }
+    let plan = pass(link, set, Mode { depth: Depth::Plan, ..mode }).await;
+    show(&plan.diff)?;
+    if plan.error.is_some() {
+        return Ok(Report { diff: String::new(), ..plan });
+    }
+    let mut done = pass(link, set, mode).await;
+    if done.diff == plan.diff {
+        done.diff.clear();
+    } else if !done.diff.is_empty() {
+        done.diff.insert_str(0, "not all went as planned, this was done:\n");
+    }
+    Ok(done)
 }
 
 /// Who stopped to read does not want the rest.

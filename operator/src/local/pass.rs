@@ -23,11 +23,22 @@ use crate::topic::{self, ValidatedTopic};
 /// A topic that is not shown so long after it was made is said to be missing.
 const SHOWN: Duration = Duration::from_secs(5);
 
+/// How far a pass goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// Shows what would change, also what was not asked for, such as moves of offsets, and what brokers say of it.
+    DryRun,
+    /// Shows what the pass behind it will change.
+    Plan,
+    /// Changes it.
+    Act,
+}
+
 /// What a pass may do, and how it looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mode {
-    /// Show, and change nothing.
-    pub dry_run: bool,
+    /// How far it goes.
+    pub depth: Depth,
     /// Move offsets of groups. Asked for each time: without Kubernetes nothing remembers that a move was
     /// made.
     pub reset_offsets: bool,
@@ -96,11 +107,13 @@ async fn topic_pass(
     report: &mut Report,
 ) -> Result<(), ClientError> {
     let seen = link.topic(&topic.name).await?;
-    if mode.dry_run {
+    if mode.depth != Depth::Act {
         let mut plan = topic::plan::plan(topic, seen.as_deref(), None);
         report.diff.push_str(&diff::topic(&topic.name, seen.as_deref(), &plan, mode.colour));
         if !plan.changes.is_empty() {
-            plan.problems.extend(topic::apply::rehearse(link.admin(), topic, &plan).await?);
+            if mode.depth == Depth::DryRun {
+                plan.problems.extend(topic::apply::rehearse(link.admin(), topic, &plan).await?);
+            }
             report.rows.push(match summed(&plan.problems) {
                 None => row("topic", &topic.name, false, WOULD_CHANGE, String::new()),
                 Some(problem) => row("topic", &topic.name, false, problem.reason, problem.message),
@@ -163,11 +176,11 @@ async fn group_pass(
     let decided = group.reset.as_ref().map(|reset| decide(reset, &ConsumerGroupStatus::default(), &seen));
     let mut moved = None;
     if let (Some(reset), Some(Move::Make(partitions))) = (&group.reset, &decided)
-        && (mode.dry_run || mode.reset_offsets)
+        && (mode.depth == Depth::DryRun || mode.reset_offsets)
     {
         let targets = aim(link.admin(), reset, partitions, &seen).await?;
         report.diff.push_str(&diff::offsets(&group.id, &seen, &targets, mode.colour));
-        if !mode.dry_run {
+        if mode.depth == Depth::Act {
             moved = Some(make_move(link.admin(), &group.id, reset, &targets, &seen).await?);
             seen = link.group(group.interest(), true).await?;
         }

@@ -7,7 +7,7 @@ use k8s_openapi::jiff::Timestamp;
 use millrace_client::{Admin, Client, ClientConfig};
 use millrace_crds::{TopicOrigin, TopicSpec, TopicStatus};
 use millrace_operator::kafka::link::{Link, TopicFigures};
-use millrace_operator::local::pass::{Mode, pass};
+use millrace_operator::local::pass::{Depth, Mode, pass};
 use millrace_operator::local::set::ResourceSet;
 use millrace_operator::topic::ValidatedTopic;
 use millrace_operator::topic::apply::{Brought, Creation, bring};
@@ -15,10 +15,10 @@ use millrace_operator::topic::plan::TopicChange;
 use millrace_operator::topic::status::{Ingredients, begun, observed};
 use millrace_operator::topic::validate::validate;
 use millrace_protocol::ApiKey;
-use millrace_tests::{Millrace, free_port};
+use millrace_tests::{Millrace, Process, free_port, until};
 
 use crate::proxy::{Proxy, Trap};
-use crate::workplace::Workplace;
+use crate::workplace::{Workplace, binary, topic};
 
 /// For brokers to show what was done.
 const SHOWN: Duration = Duration::from_secs(10);
@@ -146,7 +146,7 @@ fn partitions_that_were_added_before_the_broker_went_are_told() {
 fn local_mode_shows_what_it_did_before_it_fails() {
     let fragile = Fragile::start();
     let set = ResourceSet { topics: vec![orders()], ..ResourceSet::default() };
-    let mode = Mode { dry_run: false, reset_offsets: false, colour: false };
+    let mode = Mode { depth: Depth::Act, reset_offsets: false, colour: false };
     let run = || fragile.at.wait(pass(&fragile.link, &set, mode));
     fragile.proxy.set(ApiKey::CreateTopics, Trap::Last);
     let report = run();
@@ -154,4 +154,16 @@ fn local_mode_shows_what_it_did_before_it_fails() {
     fragile.proxy.mend();
     let report = run();
     assert!(report.error.is_none() && report.diff.is_empty() && report.rows[0].ready, "{report:?}");
+}
+
+#[test]
+fn local_mode_shows_what_it_is_about_to_do() {
+    let fragile = Fragile::start();
+    fragile.at.write(&topic("orders", "partitions: 2"));
+    fragile.proxy.set(ApiKey::CreateTopics, Trap::Silence);
+    let mut command = binary();
+    command.args(["local", "--bootstrap-server", &fragile.at.servers, "-f"]).arg(&fragile.at.manifests);
+    let mut process = Process::start(command, &fragile.at.manifests.join("local.log"));
+    until("the plan is shown", || process.output().contains("topic orders (new)").then_some(()));
+    assert_eq!(process.ended(), None, "it waits for an answer:\n{}", process.output());
 }
