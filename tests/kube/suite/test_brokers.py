@@ -1,7 +1,10 @@
 """A BrokerCluster's life: settings, volumes, ways in from outside, pods that die, and what remains when it goes."""
 
+import itertools
 import json
+import math
 import re
+import time
 
 import pytest
 
@@ -13,6 +16,8 @@ CLUSTER = {
     "apiVersion": "millrace.dev/v1alpha1", "kind": "BrokerCluster", "metadata": {"name": "main"},
     "spec": {"storage": {"size": "1Gi", "retainOnDelete": False}, "config": {"group.initial.rebalance.delay.ms": 0}},
 }  # fmt: skip
+# A client that writes all the time waits no longer for the next pod of a broker that is told to go.
+REPLACED_WITHIN_S = 10
 
 
 def manifest(**spec):
@@ -40,6 +45,12 @@ def pod_is_another(shop, broker):
 
 def directory(shop):
     return shop.get("brokercluster main")["status"]["brokers"][0]["directoryId"]
+
+
+def longest_pause(moments, since, end):
+    """The longest time between two moments of these, and from `since` to the first one."""
+    within = sorted([since, *(moment for moment in moments if since < moment < end)])
+    return max(later - earlier for earlier, later in itertools.pairwise(within))
 
 
 def waits_of(operator, name):
@@ -294,21 +305,30 @@ def test_the_network_policy_goes_and_comes_with_the_spec(shop):
 
 
 def test_a_killed_broker_comes_back_with_its_volume_and_loses_nothing(shop, python):
-    shop.apply(topic("kept", partitions=2))
+    shop.apply(topic("kept", partitions=2, config={"message.timestamp.type": "LogAppendTime"}))
     shop.wait_ready("topic/kept")
     identity, disk = shop.get("topic kept")["status"]["topicId"], directory(shop)
-    sender = python("produce", shop.bootstrap, "--topic", "kept", "--count", "1500", "--rate", "60")
-    until(sender.log_tail, lambda: "sent 100" in sender.log_tail(), 60)
+    sender = python("produce", shop.bootstrap, "--topic", "kept", "--count", "2400", "--rate", "60")
+    sent = lambda: max(map(int, re.findall(r"sent (\d+)", sender.log_tail())), default=0)
+    until(sender.log_tail, sent, 60)
+    killed = []
     for kill in ["--force --grace-period=0", ""]:
-        broker = pod_uid(shop)
+        broker, before = pod_uid(shop), sent()
         assert sender.exit_code() is None, "the broker is killed while records come"
+        killed.append(time.time())
         shop.kubectl(f"delete pod main-broker-0 {kill} --timeout=60s")
         until("another pod", lambda: pod_is_another(shop, broker))
         shop.wait_ready("pod/main-broker-0", "brokercluster/main")
+        # The first hundred may have been written before.
+        until(sender.log_tail, lambda: sent() > before + 100, 60)
     assert sender.wait(120) == 0, sender.log_tail()
-    numbers = shop.tool("kafka-console-consumer --topic kept --from-beginning --timeout-ms 5000")
-    seen = {int(number) for number in re.findall(r'"number": (\d+)', numbers)}
-    assert seen == set(range(1500)), "what was acknowledged is there"
+    dated = "--property print.timestamp=true"
+    records = shop.tool(f"kafka-console-consumer --topic kept --from-beginning --timeout-ms 5000 {dated}")
+    written = {int(number): int(ms) / 1000 for ms, number in re.findall(r'^LogAppendTime:(\d+)\t.*"number": (\d+)', records, re.M)}
+    assert set(written) == set(range(2400)), "what was acknowledged is there"
+    pauses = [longest_pause(written.values(), since, end) for since, end in itertools.pairwise([*killed, math.inf])]
+    print("nothing was written for {:.1f} s after the kill, for {:.1f} s after the farewell".format(*pauses))
+    assert pauses[1] < REPLACED_WITHIN_S
     assert shop.get("topic kept")["status"]["topicId"] == identity
     assert directory(shop) == disk
     shop.wait_ready("topic/kept")
