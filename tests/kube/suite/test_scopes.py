@@ -7,10 +7,11 @@ import pytest
 
 from conftest import IMAGE_VALUES
 from ground.shell import Namespace
-from ground.shop import CLUSTER, Shop, group, topic
+from ground.shop import CLUSTER, Shop, group, resource, topic
 from harness.waiting import until
 
 NAMESPACE = "scopes"
+FINALIZER = "millrace.dev/cleanup"
 TOPICS = "topics.millrace.dev"
 
 
@@ -47,6 +48,7 @@ def test_an_operator_of_two_namespaces_has_no_say_elsewhere(shell, release, audi
     with shops(shell, "first", "second", "elsewhere") as (first, second, elsewhere):
         install(release, "'operator.watchNamespaces={first,second}'")
         elsewhere.apply(CLUSTER)
+        elsewhere.apply(resource("Topic", "orders", {"partitions": 2}, finalizers=[FINALIZER]))
         for shop in (first, second):
             shop.apply(CLUSTER)
             shop.apply(topic("orders", partitions=2))
@@ -66,6 +68,11 @@ def test_an_operator_of_two_namespaces_has_no_say_elsewhere(shell, release, audi
         assert [name for name in rights if "millrace" in name and "definitions" not in name] == []
         assert audit.refused(mark, f"system:serviceaccount:{NAMESPACE}:") == []
         shell.run(f"helm uninstall millrace --namespace {NAMESPACE} --wait --timeout 60s")
+        # Nor has the hook that lets go of what stays: there may be another operator there.
+        for shop in (first, second):
+            assert not shop.get("consumergroup readers")["metadata"].get("finalizers")
+        assert elsewhere.get("topic orders")["metadata"]["finalizers"] == [FINALIZER]
+        elsewhere.kubectl("patch topic orders --type merge -p '{\"metadata\":{\"finalizers\":null}}'")
 
 
 def properties(shell):
