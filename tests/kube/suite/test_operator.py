@@ -271,7 +271,7 @@ def test_a_cluster_that_does_not_answer_holds_up_nobody_else(shop, operator, she
     mark = uuid.uuid4().hex
     hanging = json.dumps({
         "apiVersion": "millrace.dev/v1alpha1", "kind": "BrokerCluster", "metadata": {"name": "main"},
-        "spec": {"podTemplate": {"env": [{"name": "MARK", "value": mark}]}},
+        "spec": {"podTemplate": {"env": [{"name": "MARK", "value": mark}], "terminationGracePeriodSeconds": 6}},
     })  # fmt: skip
     with open_shop(shell, "hanging", hanging) as ill:
         os.kill(process_of("MARK", mark), signal.SIGSTOP)
