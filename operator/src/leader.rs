@@ -1,7 +1,7 @@
 //! One operator at a time: the holder of a Lease works, the others stand by. The Lease is given back on a
 //! stop, so that one that comes then takes it at once; who stands by looks when it was to end. A holder that cannot
-//! see its own Lease any more stops before another one may take it; until then it goes on, so that an API server that is away for some seconds unseats
-//! nobody.
+//! see its own Lease any more stops before another one may take it; until then it goes on, so that an API server
+//! that is away for some seconds unseats nobody.
 //!
 //! kube-lease-manager knows how to take, keep and give back a Lease; when to try again is decided here. Its own
 //! loop waits longer after each failure, up to 30 seconds, and forgets about that only when the holder changes: the
@@ -36,6 +36,9 @@ const OVERDUE: Duration = Duration::from_secs(7);
 /// Between taking the Lease and working by it. Candidates that waited for one end may take it from each other in the
 /// second after that: kube-lease-manager gives back what it believes to be over without looking again.
 const TRUST: Duration = Duration::from_millis(1500);
+/// So long after it was elected the holder looks at its Lease as often as it may: a slow candidate that waited for the
+/// same end has given back what is not its own by then.
+const SUSPICION: Duration = Duration::from_secs(2 * REQUEST.as_secs());
 /// It stops so long before the Lease ends: what is under way can come to its end.
 const MARGIN: Duration = Duration::from_secs(3);
 /// Giving the Lease back takes no longer: who does not get it waits for its end.
@@ -62,6 +65,8 @@ pub struct Candidate {
     name: String,
     identity: String,
     leads: watch::Receiver<bool>,
+    /// Until when it may work by what it last saw of the Lease.
+    until: Instant,
     task: JoinHandle<()>,
 }
 
@@ -74,6 +79,19 @@ struct Stand {
 }
 
 impl Stand {
+    /// As [`Stand::manager`], as long as the API server itself has no answer: it may be starting.
+    async fn begun(&self) -> Result<LeaseManager, LeaseManagerError> {
+        loop {
+            match self.manager().await {
+                Err(error) if may_pass(&error) => {
+                    tracing::warn!(error = &error as &dyn Error, "the Lease cannot be stood for yet");
+                    tokio::time::sleep(AGAIN).await;
+                }
+                done => return done,
+            }
+        }
+    }
+
     /// Knows nothing yet but that the Lease is there: it is made where it is not.
     async fn manager(&self) -> Result<LeaseManager, LeaseManagerError> {
         LeaseManagerBuilder::new(self.client.clone(), &self.name)
@@ -83,6 +101,21 @@ impl Stand {
             .with_grace(GRACE.as_secs())
             .build()
             .await
+    }
+
+    /// Whether the API server says that the Lease is not this candidate's, or waits until it says something.
+    async fn is_anothers(&self) -> bool {
+        let leases: Api<Lease> = Api::namespaced(self.client.clone(), &self.namespace);
+        loop {
+            match leases.get(&self.name).await {
+                Ok(lease) => {
+                    let mine = holder(lease.spec.as_ref(), &self.identity, Timestamp::now());
+                    return !matches!(mine, Holder::Me(_));
+                }
+                Err(kube::Error::Api(status)) if status.code < 500 && status.code != 429 => return true,
+                Err(_) => tokio::time::sleep(AGAIN).await,
+            }
+        }
     }
 }
 
@@ -102,10 +135,10 @@ impl Candidate {
         let leases = Api::namespaced(client.clone(), namespace);
         let (namespace, name) = (namespace.to_owned(), name.to_owned());
         let stand = Stand { client, namespace, name: name.clone(), identity: identity.clone() };
-        let manager = stand.manager().await?;
+        let manager = stand.begun().await?;
         let (told, leads) = watch::channel(false);
         let task = tokio::spawn(keep(stand, manager, told));
-        Ok(Self { leases, name, identity, leads, task })
+        Ok(Self { leases, name, identity, leads, until: Instant::now(), task })
     }
 
     /// Waits until it leads, and still does after a moment. `false` when it is stopped before, or cannot lead any more.
@@ -122,22 +155,23 @@ impl Candidate {
                 return false;
             }
             tokio::time::sleep(TRUST).await;
-            if *self.leads.borrow() && self.has_it().await {
+            if !*self.leads.borrow() {
+                continue;
+            }
+            let asked = Instant::now();
+            if let Ok(lease) = self.leases.get(&self.name).await
+                && let Holder::Me(left) = holder(lease.spec.as_ref(), &self.identity, Timestamp::now())
+                && !left.is_zero()
+            {
+                self.until = asked + left;
                 return true;
             }
         }
     }
 
-    /// Whether the API server says that the Lease is its own.
-    async fn has_it(&self) -> bool {
-        let lease = self.leases.get(&self.name).await;
-        let left = lease.ok().and_then(|lease| left(lease.spec.as_ref(), &self.identity, Timestamp::now()));
-        left.is_some_and(|left| !left.is_zero())
-    }
-
     /// Waits until it does not lead any more, or cannot know that it does. Gives the reason.
     pub async fn deposed(&mut self) -> &'static str {
-        let own = Own { leases: &self.leases, name: &self.name, identity: &self.identity };
+        let own = Own { leases: &self.leases, name: &self.name, identity: &self.identity, until: self.until };
         tokio::select! {
             lost = self.leads.wait_for(|leads| !*leads) => match lost {
                 Ok(_) => "another one holds it",
@@ -182,6 +216,7 @@ async fn keep(stand: Stand, mut manager: LeaseManager, told: watch::Sender<bool>
                 && let Ok(made) = stand.manager().await
             {
                 manager = made;
+                continue;
             }
             tokio::time::sleep(AGAIN).await;
         }
@@ -193,7 +228,24 @@ async fn keep(stand: Stand, mut manager: LeaseManager, told: watch::Sender<bool>
     }
     while let Err(error) = manager.release().await {
         tracing::warn!(error = &error as &dyn Error, "the Lease could not be given back");
+        if !may_pass(&error) {
+            return;
+        }
         tokio::time::sleep(AGAIN).await;
+        // The answer may be all that was lost; then it may be another one's by now.
+        if stand.is_anothers().await {
+            return;
+        }
+    }
+}
+
+/// Whether the same request may go well another time: nobody answered, or who did had troubles of their own.
+fn may_pass(error: &LeaseManagerError) -> bool {
+    match error {
+        LeaseManagerError::KubeError(kube::Error::Api(status)) => status.code >= 500 || status.code == 429,
+        // The last: another candidate made it in the same moment.
+        LeaseManagerError::KubeError(_) | LeaseManagerError::LeaseAlreadyExists(_) => true,
+        _ => false,
     }
 }
 
@@ -210,24 +262,28 @@ struct Own<'a> {
     leases: &'a Api<Lease>,
     name: &'a str,
     identity: &'a str,
+    /// When it ends, as far as is known.
+    until: Instant,
 }
 
 impl Own<'_> {
     /// Looks at the Lease until it is not the holder's any more, or was not seen for so long that it may be
     /// another one's.
     async fn lost(&self) -> &'static str {
-        let mut stop_at = Instant::now() + DURATION - MARGIN;
+        let (mut stop_at, suspicious) = (self.until, Instant::now() + SUSPICION);
         loop {
-            let mut next = LOOK;
+            let mut next = if Instant::now() < suspicious { AGAIN } else { LOOK };
             match tokio::time::timeout_at(stop_at, self.leases.get(self.name)).await {
-                Ok(Ok(lease)) => match left(lease.spec.as_ref(), self.identity, Timestamp::now()) {
-                    Some(left) => {
+                Ok(Ok(lease)) => match holder(lease.spec.as_ref(), self.identity, Timestamp::now()) {
+                    Holder::Me(left) => {
                         stop_at = Instant::now() + left;
                         if left < OVERDUE {
                             next = AGAIN;
                         }
                     }
-                    None => return "another one holds it",
+                    // It was deleted, and is made again.
+                    Holder::Nobody => next = AGAIN,
+                    Holder::Another => return "another one holds it",
                 },
                 Ok(Err(error)) => {
                     tracing::warn!(error = &error as &dyn Error, "the Lease cannot be seen");
@@ -243,14 +299,29 @@ impl Own<'_> {
     }
 }
 
-/// How long the holder may still work by this Lease; `None` when it is not its own. Both times are the holder's
-/// own clock's: it renewed it.
-fn left(lease: Option<&LeaseSpec>, identity: &str, now: Timestamp) -> Option<Duration> {
-    let lease = lease.filter(|lease| lease.holder_identity.as_deref() == Some(identity))?;
+/// Whose a Lease is.
+#[derive(Debug, PartialEq, Eq)]
+enum Holder {
+    /// One's own: how long one may still work by it.
+    Me(Duration),
+    Another,
+    /// It was given back, or is new.
+    Nobody,
+}
+
+/// Both times are the holder's own clock's: it renewed it.
+fn holder(lease: Option<&LeaseSpec>, identity: &str, now: Timestamp) -> Holder {
+    let Some((lease, named)) = lease.and_then(|lease| Some((lease, lease.holder_identity.as_deref()?)))
+    else {
+        return Holder::Nobody;
+    };
+    if named != identity {
+        return Holder::Another;
+    }
     let age = lease.renew_time.as_ref().map_or(Duration::ZERO, |renewed| {
         Duration::try_from(now.duration_since(renewed.0)).unwrap_or(Duration::ZERO)
     });
-    Some(DURATION.saturating_sub(MARGIN).saturating_sub(age))
+    Holder::Me(DURATION.saturating_sub(MARGIN).saturating_sub(age))
 }
 
 #[cfg(test)]
@@ -272,14 +343,15 @@ mod tests {
 
     #[test]
     fn a_holder_stops_before_another_one_may_begin() {
-        let left = |lease: &LeaseSpec, now| left(Some(lease), "me", at(now));
-        assert_eq!(left(&held("me", 100), 100), Some(Duration::from_secs(12)));
-        assert_eq!(left(&held("me", 100), 107), Some(Duration::from_secs(5)), "when it is to be renewed");
-        assert_eq!(left(&held("me", 100), 112), Some(Duration::ZERO));
-        assert_eq!(left(&held("me", 100), 500), Some(Duration::ZERO));
-        assert_eq!(left(&held("me", 100), 90), Some(Duration::from_secs(12)), "a clock that was set back");
-        assert_eq!(left(&held("another", 100), 100), None);
-        assert_eq!(left(&LeaseSpec::default(), 100), None, "given back");
-        assert_eq!(super::left(None, "me", at(100)), None);
+        let holder = |lease: &LeaseSpec, now| holder(Some(lease), "me", at(now));
+        let me = |seconds| Holder::Me(Duration::from_secs(seconds));
+        assert_eq!(holder(&held("me", 100), 100), me(12));
+        assert_eq!(holder(&held("me", 100), 107), me(5), "when it is to be renewed");
+        assert_eq!(holder(&held("me", 100), 112), me(0));
+        assert_eq!(holder(&held("me", 100), 500), me(0));
+        assert_eq!(holder(&held("me", 100), 90), me(12), "a clock that was set back");
+        assert_eq!(holder(&held("another", 100), 100), Holder::Another);
+        assert_eq!(holder(&LeaseSpec::default(), 100), Holder::Nobody, "given back");
+        assert_eq!(super::holder(None, "me", at(100)), Holder::Nobody);
     }
 }
