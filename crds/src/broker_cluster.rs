@@ -230,7 +230,7 @@ pub struct NetworkPolicySpec {
     /// Who may reach port 9092, as in NetworkPolicy.spec.ingress.from. When absent, everybody. Brokers of the
     /// cluster and the operator always may. Ports of listeners and of metrics stay open to all: those who come
     /// through a load balancer have addresses that no selector knows.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::foreign::strict")]
     #[schemars(schema_with = "crate::schema::foreign_list")]
     pub clients: Option<Vec<k8s_openapi::api::networking::v1::NetworkPolicyPeer>>,
 }

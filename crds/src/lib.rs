@@ -8,6 +8,7 @@ mod broker_cluster;
 mod cluster_ref;
 mod condition;
 mod consumer_group;
+mod foreign;
 mod pod_template;
 mod scalar;
 mod schema;

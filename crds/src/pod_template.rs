@@ -25,16 +25,16 @@ pub struct PodTemplateSpec {
     #[schemars(extend("maxProperties" = 64))]
     pub node_selector: Option<BTreeMap<String, String>>,
     /// Taints that the pods tolerate, as in Pod.spec.tolerations.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::foreign::strict")]
     #[schemars(schema_with = "crate::schema::foreign_list")]
     pub tolerations: Option<Vec<Toleration>>,
     /// Where pods should and should not run, as in Pod.spec.affinity. When absent, brokers of one cluster
     /// prefer different nodes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::foreign::strict")]
     #[schemars(schema_with = "crate::schema::foreign_object")]
     pub affinity: Option<Affinity>,
     /// How pods are spread, as in Pod.spec.topologySpreadConstraints.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::foreign::strict")]
     #[schemars(schema_with = "crate::schema::foreign_list")]
     pub topology_spread_constraints: Option<Vec<TopologySpreadConstraint>>,
     /// The pods' PriorityClass.
@@ -46,13 +46,13 @@ pub struct PodTemplateSpec {
     #[schemars(regex(pattern = "^(Always|IfNotPresent|Never)$"))]
     pub image_pull_policy: Option<String>,
     /// Secrets to pull the image with, as in Pod.spec.imagePullSecrets.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::foreign::strict")]
     #[schemars(schema_with = "crate::schema::foreign_list")]
     pub image_pull_secrets: Option<Vec<LocalObjectReference>>,
     /// As whom the pods run, as in Pod.spec.securityContext. When absent, user, group and fsGroup 1000. An empty
     /// one leaves that to Kubernetes, where it gives out ids itself (OpenShift). Brokers never run as root, and
     /// with the seccomp profile RuntimeDefault unless another one is named.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::foreign::strict")]
     #[schemars(schema_with = "crate::schema::foreign_object")]
     pub security_context: Option<PodSecurityContext>,
     /// Environment variables of the brokers, such as MILLRACE_LOG_LEVEL. Settings belong into spec.config.

@@ -15,7 +15,6 @@ use crate::consumer_group::validate::group_id;
 use crate::directory::Want;
 use crate::manifests::Manifest;
 use crate::names::ObjectKey;
-use crate::problem::Problem;
 use crate::topic::validate::topic_name;
 
 mod lists;
@@ -143,7 +142,7 @@ impl Checker {
             }
         }
         if findings.is_empty() {
-            findings.extend(refused(manifest).map(|problem| finding(manifest, "spec", problem.message)));
+            findings.extend(refused(manifest).map(|message| finding(manifest, "spec", message)));
         }
         // The validators keep no order.
         findings.sort();
@@ -202,24 +201,29 @@ fn want(manifest: &Manifest, key: &ObjectKey) -> Option<Want> {
 }
 
 /// What the operator itself would say of a resource that the API server takes.
-fn refused(manifest: &Manifest) -> Option<Problem> {
+fn refused(manifest: &Manifest) -> Option<String> {
+    verdict(manifest).unwrap_or_else(|error| Some(format!("it does not fit its type: {error}")))
+}
+
+fn verdict(manifest: &Manifest) -> serde_json::Result<Option<String>> {
     let name = manifest.key().name;
     let value = manifest.value.clone();
-    match manifest.kind() {
+    let problem = match manifest.kind() {
         "BrokerCluster" => {
-            let cluster: BrokerCluster = serde_json::from_value(value).ok()?;
+            let cluster: BrokerCluster = serde_json::from_value(value)?;
             let owner = OwnerReference::default();
             crate::broker_cluster::validate::validate(manifest.key(), owner, &cluster.spec, "").err()
         }
         "Topic" => {
-            let topic: Topic = serde_json::from_value(value).ok()?;
+            let topic: Topic = serde_json::from_value(value)?;
             crate::topic::validate::validate(&name, &topic.spec).err()
         }
         _ => {
-            let group: ConsumerGroup = serde_json::from_value(value).ok()?;
+            let group: ConsumerGroup = serde_json::from_value(value)?;
             crate::consumer_group::validate::validate(&name, &group.spec).err()
         }
-    }
+    };
+    Ok(problem.map(|problem| problem.message))
 }
 
 fn finding(manifest: &Manifest, field: impl Into<String>, message: String) -> Finding {

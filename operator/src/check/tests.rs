@@ -176,6 +176,23 @@ fn the_rules_about_changes() {
     check(&grown.concat(), &before.concat(), expect![""]);
 }
 
+/// The API server takes them, and would drop what is misspelt: this policy would let everybody in.
+#[test]
+fn fields_of_kubernetes_own_types_that_there_are_not() {
+    let wrong = [
+        cluster("networkPolicy: {clients: [{podSelector: {matchLabel: {team: logs}}}]}"),
+        cluster("podTemplate: {tolerations: [{key: a}, {keys: b}]}").replace("main", "other"),
+    ];
+    check(
+        &wrong.concat(),
+        "",
+        expect![[r#"
+        m.yaml#1 BrokerCluster shop/main spec: it does not fit its type: unknown field `[0].podSelector.matchLabel`
+        m.yaml#2 BrokerCluster shop/other spec: it does not fit its type: unknown field `[1].keys`
+    "#]],
+    );
+}
+
 #[test]
 fn two_resources_for_one_topic() {
     let all = [topic("one", "topicName: same"), topic("same", ""), topic("one", "partitions: 2")];
