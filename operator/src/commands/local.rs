@@ -15,7 +15,7 @@ use super::check::print_findings;
 use crate::check::Checker;
 use crate::kafka::connect::{connect, explained};
 use crate::kafka::link::Link;
-use crate::local::pass::{Depth, Mode, Report, Row, WOULD_CHANGE, pass};
+use crate::local::pass::{Depth, Mode, PAUSED, Report, Row, WOULD_CHANGE, pass};
 use crate::local::set::{ResourceSet, load};
 
 /// What `local` can be told.
@@ -58,7 +58,7 @@ pub(super) async fn run(args: LocalArgs) -> anyhow::Result<ExitCode> {
     let mode = Mode {
         depth: if args.dry_run { Depth::DryRun } else { Depth::Act },
         reset_offsets: args.reset_offsets,
-        colour: std::io::stdout().is_terminal(),
+        colour: wants_colour(),
     };
     if args.watch {
         return watch(&args, &checker, set, &link, mode).await;
@@ -69,8 +69,8 @@ pub(super) async fn run(args: LocalArgs) -> anyhow::Result<ExitCode> {
         anyhow::bail!(explained(&error));
     }
     show(&format!("{}{}", report.diff, table(&report.rows, mode.colour)))?;
-    let well = report.rows.iter().all(|row| row.ready || row.reason == WOULD_CHANGE);
-    Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let well = |row: &Row| row.ready || [WOULD_CHANGE, PAUSED].contains(&&*row.reason);
+    Ok(if report.rows.iter().all(well) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Passes until Ctrl-C or SIGTERM, which also end one that is under way: what it has not done, the next will.
@@ -122,21 +122,24 @@ async fn keep_passing(
     }
 }
 
+/// On a terminal, unless its user wants none: <https://no-color.org>.
+fn wants_colour() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
 /// A pass that shows what it is about to change before it does. What is left to show of it is what went another way.
 async fn plan_first(link: &Link, set: &ResourceSet, mode: Mode) -> std::io::Result<Report> {
     if mode.depth != Depth::Act {
         return Ok(pass(link, set, mode).await);
     }
+    // What ends the plan early ends the pass behind it in the same place, and not before.
     let plan = pass(link, set, Mode { depth: Depth::Plan, ..mode }).await;
     show(&plan.diff)?;
-    if plan.error.is_some() {
-        return Ok(Report { diff: String::new(), ..plan });
-    }
     let mut done = pass(link, set, mode).await;
     if done.diff == plan.diff {
         done.diff.clear();
     } else if !done.diff.is_empty() {
-        done.diff.insert_str(0, "not all went as planned, this was done:\n");
+        done.diff.insert_str(0, "what was done differs from the plan:\n");
     }
     Ok(done)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 use millrace_client::ClientError;
-use millrace_crds::{ConditionStatus, ConsumerGroupStatus, TopicStatus};
+use millrace_crds::{ConditionStatus, ConsumerGroupStatus, PAUSE_ANNOTATION, TopicStatus};
 
 use super::diff;
 use super::set::ResourceSet;
@@ -64,6 +64,9 @@ pub struct Row {
 /// The reason of a topic that a dry run would bring to its manifest.
 pub const WOULD_CHANGE: &str = "WouldChange";
 
+/// The reason of a resource that its annotation takes out of the operator's hands.
+pub const PAUSED: &str = "Paused";
+
 /// Local mode does not stay for long enough to see what a load asks for, and has nothing to scale.
 const NO_AUTOSCALING: &str = "; autoscaling needs Kubernetes";
 
@@ -91,6 +94,15 @@ async fn pass_over_all(
     mode: Mode,
     report: &mut Report,
 ) -> Result<(), ClientError> {
+    for (kind, name) in &set.paused {
+        report.rows.push(row(
+            kind,
+            name,
+            false,
+            PAUSED,
+            format!("left alone: annotation {PAUSE_ANNOTATION}"),
+        ));
+    }
     for topic in &set.topics {
         topic_pass(link, topic, mode, report).await?;
     }

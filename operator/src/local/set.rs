@@ -7,6 +7,7 @@ use millrace_crds::{ConsumerGroup, Topic};
 use crate::check::{Checker, Finding, is_ours};
 use crate::consumer_group::{self, ValidatedGroup};
 use crate::manifests::{self, Manifest};
+use crate::names::is_paused;
 use crate::topic::{self, ValidatedTopic};
 
 /// Topics and groups to bring to their manifests.
@@ -16,6 +17,8 @@ pub struct ResourceSet {
     pub topics: Vec<ValidatedTopic>,
     /// In the order of the manifests.
     pub groups: Vec<ValidatedGroup>,
+    /// What an annotation takes out of the operator's hands: `topic` or `group`, and its name in Kafka.
+    pub paused: Vec<(&'static str, String)>,
     /// BrokerClusters, which need Kubernetes.
     pub skipped: usize,
 }
@@ -52,14 +55,23 @@ fn add(set: &mut ResourceSet, manifest: &Manifest) -> Result<(), String> {
     let name = manifest.key().name;
     match manifest.kind() {
         "Topic" => {
-            let topic: Topic = parsed(manifest)?;
-            set.topics
-                .push(topic::validate::validate(&name, &topic.spec).map_err(|problem| problem.message)?);
+            let object: Topic = parsed(manifest)?;
+            let topic = topic::validate::validate(&name, &object.spec).map_err(|problem| problem.message)?;
+            if is_paused(&object) {
+                set.paused.push(("topic", topic.name));
+            } else {
+                set.topics.push(topic);
+            }
         }
         "ConsumerGroup" => {
-            let group: ConsumerGroup = parsed(manifest)?;
-            let group = consumer_group::validate::validate(&name, &group.spec);
-            set.groups.push(group.map_err(|problem| problem.message)?);
+            let object: ConsumerGroup = parsed(manifest)?;
+            let group =
+                consumer_group::validate::validate(&name, &object.spec).map_err(|problem| problem.message)?;
+            if is_paused(&object) {
+                set.paused.push(("group", group.id));
+            } else {
+                set.groups.push(group);
+            }
         }
         _ => set.skipped += 1,
     }

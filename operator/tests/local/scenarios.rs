@@ -64,6 +64,29 @@ pub(crate) fn what_needs_kubernetes_is_said(at: &Workplace) {
     assert_eq!(at.partitions("grows"), 1);
 }
 
+pub(crate) fn what_is_paused_is_left_alone(at: &Workplace) {
+    let paused = |manifest: String, name: &str| {
+        let annotated = format!("{{name: {name}, annotations: {{millrace.dev/pause: 'true'}}}}");
+        manifest.replace(&format!("{{name: {name}}}"), &annotated)
+    };
+    at.create("rested", 1);
+    at.commit("resters", "rested", 0, 0);
+    let reset = "offsetReset: {id: a, to: {position: Earliest}}";
+    at.write(
+        &[paused(topic("rested", "partitions: 3"), "rested"), paused(group("resters", reset), "resters")]
+            .concat(),
+    );
+    for flags in [&["--dry-run"][..], &["--reset-offsets"]] {
+        let ran = at.local(flags);
+        assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+        assert!(!ran.out.contains("+ "), "nothing is planned:\n{}", ran.out);
+        for name in ["rested", "resters"] {
+            assert!(row(&ran, name).contains("Paused"), "{}", ran.out);
+        }
+    }
+    assert_eq!(at.partitions("rested"), 1);
+}
+
 pub(crate) fn null_is_hands_off(at: &Workplace) {
     at.create("shared", 1);
     at.set("shared", "retention.ms", "7000");
