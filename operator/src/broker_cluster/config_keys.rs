@@ -19,6 +19,8 @@ const AT_RUN_TIME: &[&str] = &[
     "log.flush.interval.ms",
     "log.index.interval.bytes",
     "log.index.size.max.bytes",
+    "log.local.retention.bytes",
+    "log.local.retention.ms",
     "log.message.timestamp.after.max.ms",
     "log.message.timestamp.before.max.ms",
     "log.message.timestamp.type",
