@@ -118,11 +118,11 @@ fn seen_by(link: &Link, cluster: ObjectKey, context: &Context) -> ClusterFigures
         let want = want(topic);
         Some((directory.topic_owner(&want)?, want.name, figures))
     });
-    let groups = link.all_groups().into_iter().filter_map(|(group, seen)| {
+    let groups = link.all_groups().into_iter().filter_map(|(group, seen, records_per_second)| {
         let want = want(group);
         let key = directory.group_owner(&want)?;
         let lagging = context.metrics.is_lagging(&key);
-        Some(GroupFigures { key, group: want.name, seen, lagging })
+        Some(GroupFigures { key, group: want.name, seen, records_per_second, lagging })
     });
     let (topics, groups) = (topics.collect(), groups.collect());
     ClusterFigures { cluster, health: link.health(), topics, groups }

@@ -77,6 +77,9 @@ pub struct TopicFigures {
     pub size_bytes: Option<i64>,
     /// Offsets after the last record, summed over partitions.
     pub end_offsets: Option<i64>,
+    /// Records that are left to read for the watched group furthest behind, of those with members; `None` where
+    /// none of them reads the topic.
+    pub lag_records: Option<i64>,
     /// The figures did not change lately.
     pub at_rest: bool,
 }
@@ -275,10 +278,12 @@ impl Link {
         let asked = self.observe_groups.ask(interest.clone()).await.unwrap_or(Err(ClientError::Closed));
         let seen = asked.map(Arc::new);
         let mut state = self.state.lock();
-        let known = state.groups.get(&interest.group).is_some_and(|watched| watched.interest == interest);
+        let before = state.groups.get(&interest.group).filter(|watched| watched.interest == interest);
         // One that cannot be asked is watched all the same: the poll rings when it can.
-        if seen.is_ok() || !known {
-            let watched = WatchedGroup::new(interest, seen.as_ref().ok().cloned(), Instant::now());
+        if seen.is_ok() || before.is_none() {
+            let read = before.map(|watched| watched.read.clone()).unwrap_or_default();
+            let mut watched = WatchedGroup::new(interest, seen.as_ref().ok().cloned(), Instant::now());
+            watched.read = read;
             state.groups.insert(watched.interest.group.clone(), watched);
         }
         seen
@@ -305,16 +310,18 @@ impl Link {
         topics.map(|(name, topic)| (name.clone(), topic.figures)).collect()
     }
 
-    /// Every watched group, as last seen. Those that could not be seen for a while are left out, and all when
+    /// Every watched group, as last seen, and how many records it gets on by in a second. Those that could not be seen for a while are left out, and all when
     /// the cluster does not answer: a figure that stands still would be taken for a group that does.
     #[must_use]
-    pub fn all_groups(&self) -> Vec<(String, Arc<GroupObservation>)> {
+    pub fn all_groups(&self) -> Vec<(String, Arc<GroupObservation>, Option<f64>)> {
         let state = self.state.lock();
         if state.health != Health::Reachable {
             return Vec::new();
         }
-        let groups = state.groups.iter();
-        groups.filter_map(|(id, watched)| Some((id.clone(), Arc::clone(watched.believed()?)))).collect()
+        let groups = state.groups.iter().filter_map(|(id, watched)| {
+            Some((id.clone(), Arc::clone(watched.believed()?), watched.read.per_second()))
+        });
+        groups.collect()
     }
 
     /// Stops to watch a topic.

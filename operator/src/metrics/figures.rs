@@ -31,9 +31,11 @@ struct TopicGauges {
     bytes_in: GaugeVec,
     bytes_out: GaugeVec,
     size: GaugeVec,
+    lag: GaugeVec,
 }
 
 struct GroupGauges {
+    records: GaugeVec,
     lag: GaugeVec,
     lag_seconds: GaugeVec,
     members: GaugeVec,
@@ -62,6 +64,8 @@ pub struct GroupFigures {
     pub group: String,
     /// The group.
     pub seen: Arc<GroupObservation>,
+    /// Records that it gets on by in a second.
+    pub records_per_second: Option<f64>,
     /// Whether it is further behind than its `spec.maxLag`, as its status says; `None` where it has none.
     pub lagging: Option<bool>,
 }
@@ -129,6 +133,10 @@ impl TopicGauges {
             bytes_in: one("millrace_topic_bytes_in_per_second", "Bytes a second written to the topic.")?,
             bytes_out: one("millrace_topic_bytes_out_per_second", "Bytes a second read from the topic.")?,
             size: one("millrace_topic_size_bytes", "Bytes on the disks of the partitions' leaders.")?,
+            lag: one(
+                "millrace_topic_lag_records",
+                "Records left to read for the ConsumerGroup furthest behind in the topic, of those with members.",
+            )?,
         })
     }
 
@@ -142,6 +150,7 @@ impl TopicGauges {
         set(&self.bytes_in, figures.bytes_in_per_second);
         set(&self.bytes_out, figures.bytes_out_per_second);
         set(&self.size, figures.size_bytes.map(|bytes| bytes as f64));
+        set(&self.lag, figures.lag_records.map(|records| records as f64));
     }
 }
 
@@ -149,6 +158,10 @@ impl GroupGauges {
     fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
         let one = |name: &str, help: &str| gauge(registry, name, help, &GROUP);
         Ok(Self {
+            records: one(
+                "millrace_consumer_group_records_per_second",
+                "Records a second by which the group's committed offsets grow.",
+            )?,
             lag: one(
                 "millrace_consumer_group_lag_records",
                 "Records between committed offsets and the ends.",
@@ -173,6 +186,9 @@ impl GroupGauges {
             self.lagging.with_label_values(&labels).set(lagging.into());
         }
         self.members.with_label_values(&labels).set(seen.members.into());
+        if let Some(records) = figures.records_per_second {
+            self.records.with_label_values(&labels).set(records);
+        }
         if let Some(lag) = seen.lag_records() {
             self.lag.with_label_values(&labels).set(lag as f64);
         }
@@ -192,11 +208,11 @@ mod tests {
     }
 
     fn group(name: &str, seen: Arc<GroupObservation>, lagging: Option<bool>) -> GroupFigures {
-        GroupFigures { key: key(name), group: name.into(), seen, lagging }
+        GroupFigures { key: key(name), group: name.into(), seen, records_per_second: Some(2.5), lagging }
     }
 
     fn seen(health: Health) -> ClusterFigures {
-        let figures = TopicFigures { size_bytes: Some(7), ..TopicFigures::default() };
+        let figures = TopicFigures { size_bytes: Some(7), lag_records: Some(3), ..TopicFigures::default() };
         let readers = GroupObservation { members: 2, ..GroupObservation::default() };
         ClusterFigures {
             cluster: key("main"),
@@ -222,6 +238,10 @@ mod tests {
         let size = "millrace_topic_size_bytes{cluster=\"main\",name=\"orders\",namespace=\"shop\",topic=\"orders\"} 7";
         assert!(fresh.contains(size), "{fresh}");
         assert!(fresh.contains("millrace_consumer_group_members{"), "{fresh}");
+        let read = "millrace_consumer_group_records_per_second{cluster=\"main\",group=\"readers\",name=\"readers\",namespace=\"shop\"} 2.5";
+        assert!(fresh.contains(read), "{fresh}");
+        let left = "millrace_topic_lag_records{cluster=\"main\",name=\"orders\",namespace=\"shop\",topic=\"orders\"} 3";
+        assert!(fresh.contains(left), "{fresh}");
         let frozen = page(&[seen(Health::Unreachable("refused".into()))]);
         assert!(
             frozen.contains("millrace_broker_cluster_reachable{name=\"main\",namespace=\"shop\"} 0"),

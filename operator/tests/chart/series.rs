@@ -92,7 +92,13 @@ fn shown_by_the_operator() -> BTreeSet<String> {
         cluster: key.clone(),
         health: Health::Reachable,
         topics: vec![(key.clone(), "orders".into(), topic)],
-        groups: vec![GroupFigures { key, group: "readers".into(), seen: group.into(), lagging: Some(true) }],
+        groups: vec![GroupFigures {
+            key,
+            group: "readers".into(),
+            seen: group.into(),
+            records_per_second: Some(1.0),
+            lagging: Some(true),
+        }],
     });
     shown(&String::from_utf8(metrics.page(&figures).unwrap()).unwrap())
 }

@@ -112,7 +112,7 @@ def test_the_lag_shown_is_what_a_stopped_consumer_left(shop, prometheus, left_be
     for series in [
         'millrace_topic_records_in_per_second{name="orders"}', 'millrace_topic_bytes_in_per_second{name="orders"}',
         'millrace_topic_bytes_out_per_second{name="orders"}', 'millrace_consumer_group_lag_seconds{name="billing"}',
-        'millrace_consumer_group_members{name="billing"}',
+        'millrace_consumer_group_members{name="billing"}', 'millrace_consumer_group_records_per_second{name="billing"}',
     ]:  # fmt: skip
         until(f"there is {series}", lambda series=series: good(prometheus.query(series)), 30, 0.5)
 

@@ -8,6 +8,7 @@ use std::time::Instant;
 use millrace_client::ClientError;
 
 use super::super::groups::{GroupInterest, GroupObservation};
+use super::super::rates::Rate;
 use super::{GroupLag, PATIENCE};
 
 /// See the module.
@@ -16,6 +17,8 @@ pub(super) struct WatchedGroup {
     /// What is looked at.
     pub(super) interest: GroupInterest,
     seen: Option<Arc<GroupObservation>>,
+    /// Growth of the committed offsets of all partitions.
+    pub(super) read: Rate,
     /// The lag did not change between the last two looks.
     pub(super) at_rest: bool,
     /// For how long records had waited when it last rang, in milliseconds.
@@ -30,7 +33,7 @@ impl WatchedGroup {
     /// A group that was seen just now, or could not be.
     pub(super) fn new(interest: GroupInterest, seen: Option<Arc<GroupObservation>>, now: Instant) -> Self {
         let failing_since = seen.as_ref().is_none_or(|seen| !seen.is_whole()).then_some(now);
-        Self { interest, seen, at_rest: false, told_ms: 0, failing_since, lost: None }
+        Self { interest, seen, read: Rate::default(), at_rest: false, told_ms: 0, failing_since, lost: None }
     }
 
     /// What is believed of the group; `None` when it was not seen yet.
@@ -55,8 +58,12 @@ impl WatchedGroup {
         now: Instant,
         now_ms: i64,
     ) -> bool {
-        if look.as_ref().is_ok_and(GroupObservation::is_whole) {
+        if let Ok(seen) = &look
+            && seen.is_whole()
+        {
             self.failing_since = None;
+            // Beyond 2^53 records a rate does not need the last digit.
+            self.read.sample(now, seen.committed() as f64);
         } else {
             let since = *self.failing_since.get_or_insert(now);
             if now.duration_since(since) < PATIENCE {
@@ -148,6 +155,24 @@ mod tests {
         assert!(group.take(Ok(seen(5)), start + PATIENCE * 3, 0), "it is back, and what it was");
         assert!(group.believed().is_some());
         assert!(!group.take(Err(no_leader()), start + PATIENCE * 4, 0), "patience begins anew");
+    }
+
+    #[test]
+    fn what_a_group_reads_in_a_second_is_what_it_commits() {
+        let start = Instant::now();
+        let mut group = WatchedGroup::new(interest(), None, start);
+        let mut look = |second: u64, committed: &[Option<i64>]| {
+            let positions = (0..).zip(committed).map(|(number, committed)| {
+                (TopicPartition::new("t", number), Position { committed: *committed, ..Position::default() })
+            });
+            let seen = GroupObservation { positions: positions.collect(), ..GroupObservation::default() };
+            group.take(Ok(seen), start + Duration::from_secs(second), 0);
+            group.read.per_second()
+        };
+        assert_eq!(look(0, &[Some(100), None]), None);
+        assert_eq!(look(5, &[Some(140), Some(10)]), Some(10.0));
+        assert_eq!(look(10, &[Some(140), Some(10)]), Some(5.0));
+        assert_eq!(look(15, &[Some(0), Some(0)]), None, "it was moved back");
     }
 
     #[test]

@@ -274,7 +274,11 @@ impl Poller {
             self.look_at(interests).await;
         }
         let mut state = self.state.lock();
+        let state = &mut *state;
         state.furthest_behind = furthest_behind(&state.groups);
+        for (name, topic) in &mut state.topics {
+            topic.figures.lag_records = state.furthest_behind.get(name).map(|lag| lag.records);
+        }
     }
 
     async fn look_at(&mut self, interests: Vec<GroupInterest>) {
