@@ -103,7 +103,8 @@ pub struct LagLimits {
 #[serde(rename_all = "camelCase")]
 pub struct OffsetReset {
     /// Any name for this move. It is made once for each id, also when another one was made since: to move the
-    /// offsets again, give another. The last 16 are remembered.
+    /// offsets again, give another. The last 16 are remembered, in the status: a resource that is deleted and made
+    /// again makes its move again.
     #[schemars(length(min = 1, max = 128), regex(pattern = r"^[a-zA-Z0-9._:-]+$"))]
     pub id: String,
     /// Where to.
@@ -159,13 +160,13 @@ pub struct GroupAutoscaling {
     /// What to scale, in the namespace of this object. Leave spec.replicas out of its manifest, and do not
     /// point a HorizontalPodAutoscaler at it.
     pub target_ref: ScaleTarget,
-    /// Never fewer, even where the topics have fewer partitions. With 0 the members go when there is nothing to
+    /// Never fewer, as long as the topics have as many partitions. With 0 the members go when there is nothing to
     /// read. When absent, 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 10_000))]
     pub min_replicas: Option<i32>,
-    /// Never more; and above minReplicas never more than the topics have partitions, since further members
-    /// would have nothing to read.
+    /// Never more; and never more than the topics have partitions, since further members would have nothing to
+    /// read.
     #[schemars(range(min = 1, max = 10_000))]
     pub max_replicas: i32,
     /// Records of lag for which one more member is wanted.

@@ -46,7 +46,7 @@ impl<W: Clone> Refusals<W> {
         self.refused.lock().insert(object, refusal);
     }
 
-    /// Forgets an object that is gone.
+    /// Forgets what was refused of an object: it is gone, or got what it asks for now.
     pub fn forget(&self, object: &ObjectKey) {
         self.refused.lock().remove(object);
     }

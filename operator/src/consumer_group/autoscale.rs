@@ -55,12 +55,12 @@ fn wanted(spec: &ValidatedScaling, group: &GroupObservation) -> i32 {
     i32::try_from(members).unwrap_or(i32::MAX).clamp(spec.replicas_min, spec.replicas_max)
 }
 
-/// More members than partitions would have nothing to do. Before anything is known of the partitions, the
-/// spec's own bounds hold.
+/// More members than partitions would have nothing to do, whatever the least is. Before anything is known of the
+/// partitions, the spec's own bounds hold.
 fn ceiling(spec: &ValidatedScaling, group: &GroupObservation) -> i32 {
     match i32::try_from(group.counted().count()).unwrap_or(i32::MAX) {
         0 => spec.replicas_max,
-        partitions => partitions.max(spec.replicas_min).min(spec.replicas_max),
+        partitions => partitions.min(spec.replicas_max),
     }
 }
 
@@ -135,7 +135,8 @@ mod tests {
         };
         assert_eq!(look(spec(1, 10), group(&[5000, 5000])), 2);
         assert_eq!(look(spec(1, 3), group(&[5000; 8])), 3);
-        assert_eq!(look(spec(4, 10), group(&[0, 0])), 4, "the least is the owner's word");
+        assert_eq!(look(spec(4, 10), group(&[0, 0])), 2, "not even for the least");
+        assert_eq!(look(spec(4, 10), GroupObservation::default()), 4, "nobody knows the partitions yet");
         assert_eq!(look(spec(0, 3), group(&[0; 4])), 0);
         assert_eq!(look(spec(0, 3), group(&[1, 0, 0])), 1, "one record wakes one member");
     }

@@ -15,7 +15,7 @@ use super::autoscale::Recommendations;
 use super::history;
 use super::news::{News, news};
 use super::reset::{self, Move, Refusal, decide};
-use super::scale::{present, scale};
+use super::scale::{TARGET_NOT_FOUND, present, scale};
 use super::status::{Ingredients, observed};
 use super::validate::{ValidatedGroup, ValidatedReset, validate};
 use crate::api::error::ReconcileError;
@@ -234,8 +234,12 @@ impl Pass<'_, ConsumerGroup> {
         }
         let refused = scale(client, namespace, &spec.deployment, desired).await?;
         if let Some(problem) = &refused {
-            refusals.note(self.key.clone(), &what, problem.clone(), Instant::now());
+            // One that is not there is there as soon as somebody makes it.
+            if problem.reason != TARGET_NOT_FOUND {
+                refusals.note(self.key.clone(), &what, problem.clone(), Instant::now());
+            }
         } else {
+            refusals.forget(&self.key);
             let note = format!(
                 "Deployment {} was scaled from {from} to {desired}: {} records wait in {} partitions",
                 spec.deployment,

@@ -10,6 +10,9 @@ use crate::api::error::{ReconcileError, is_not_found};
 use crate::names::FIELD_MANAGER;
 use crate::problem::Problem;
 
+/// The reason where there is no such Deployment.
+pub const TARGET_NOT_FOUND: &str = "ScaleTargetNotFound";
+
 /// How many members the Deployment is to have now, or why it cannot be scaled.
 ///
 /// # Errors
@@ -48,7 +51,7 @@ pub async fn scale(
 fn refused(error: kube::Error, deployment: &str) -> Result<Problem, ReconcileError> {
     if is_not_found(&error) {
         let message = format!("there is no Deployment {deployment} to scale");
-        return Ok(Problem::new("ScaleTargetNotFound", message));
+        return Ok(Problem::new(TARGET_NOT_FOUND, message));
     }
     match error {
         // The API server's own refusal, or a webhook's: its words tell which.

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from ground.operators import kill
+from ground.operators import kill, metrics
 from ground.shop import group, open_shop, resource, topic
 from harness.waiting import until
 
@@ -26,6 +26,8 @@ READER = {
         },
     },
 }  # fmt: skip
+
+FIGURES = {"millrace_topic_lag_records", "millrace_consumer_group_records_per_second", "millrace_consumer_group_lag_records"}
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +49,12 @@ def log_lines(shop, topic_name, first, count):
     """So many records as the readers expect them."""
     entry = {"level": "INFO", "message": "m"}
     shop.produce(topic_name, *(json.dumps({**entry, "number": number}) for number in range(first, first + count)))
+
+
+def figures_above_zero(operator):
+    """The operator's series about this file's workers and their topic that have something to tell."""
+    found = re.findall(r'^(millrace_\w+)\{cluster="main",(?:group="workers"|name="work").* (\S+)$', metrics(operator), re.M)
+    return {name for name, value in found if float(value) > 0}
 
 
 def lag_of(shop, group_id):
@@ -106,6 +114,30 @@ def test_from_not_joined_to_lagging_to_a_reset(shop):
     shop.kubectl("delete consumergroup readers --timeout=30s")
     assert "readers" in shop.tool("kafka-consumer-groups --list"), "the group is kept unless asked otherwise"
     shop.kubectl("delete deployment reader")
+
+
+def test_what_is_not_as_expected_is_named(shop):
+    """Members that read something else, and a Deployment that is not there yet."""
+    shop.apply("\n".join([topic("expected", partitions=1), topic("read", partitions=1)]))
+    shop.wait_ready("topic/expected", "topic/read")
+    log_lines(shop, "read", 0, 3)
+    shop.kubectl("apply -f -", stdin=reader(shop, "--topic", "read", "--group", "astray"))
+    by_lag = {"targetRef": {"name": "nobody"}, "minReplicas": 3, "maxReplicas": 9, "lagPerReplica": 1}
+    shop.apply(group("astray", topics=["expected"], autoscaling=by_lag))
+    condition = shop.wait_condition("consumergroup astray", "Ready", "False", "TopicsNotRead")
+    assert "expected" in condition["message"], condition
+    until("an Event tells", lambda: "TopicsNotRead" in [reason for reason, _ in shop.events("astray")])
+    shop.kubectl("delete deployment reader --timeout=60s", deadline_s=90)
+    condition = shop.wait_condition("consumergroup astray", "Ready", "False", "ScaleTargetNotFound")
+    assert "nobody" in condition["message"], condition
+
+    # As many as there are partitions, whatever the least is.
+    made = json.loads(reader(shop, "--topic", "expected", "--group", "astray"))
+    shop.kubectl("apply -f -", stdin=json.dumps({**made, "metadata": {"name": "nobody"}}))
+    shop.wait_condition("consumergroup astray", "Ready", "True", "Consuming", 90)
+    assert shop.get("consumergroup astray")["status"]["desiredReplicas"] == 1
+    shop.kubectl("delete deployment nobody --timeout=60s", deadline_s=90)
+    shop.kubectl("delete consumergroup astray --timeout=30s")
 
 
 def test_every_goal_of_a_reset_once_for_each_id(shop):
@@ -264,6 +296,8 @@ def test_a_deployment_follows_the_lag_within_its_bounds(shop, operator):
     shop.wait_for("deployment reader", "has a reader for each partition, not more", replicas(2), 60)
     assert shop.get("consumergroup workers")["status"]["desiredReplicas"] == 2
     until("the group has two members", lambda: shop.get("consumergroup workers")["status"].get("members") == 2, 60)
+    shown = lambda: figures_above_zero(operator)
+    until(lambda: f"the metrics tell what it reads and what is left: {shown()}", lambda: shown() >= FIGURES, 60, 1)
     kill(operator)
     shop.wait_for("deployment reader", "has no reader when nothing is left to read", replicas(0), 120)
     assert lag_of(shop, "workers") == 0
