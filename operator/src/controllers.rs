@@ -241,6 +241,9 @@ where
         async move {
             let key = ObjectKey::of(&*object);
             let (metrics, attempts) = (&context.metrics, &context.attempts);
+            if object.0.is_ok() {
+                context.reporter.forget(kind, &key.namespace, &key.name);
+            }
             let pass = reconcile(Arc::clone(&object), Arc::clone(&context));
             let result = attempt::make(kind, &key, metrics, attempts, pass).await;
             if known.get(&ObjectRef::new(&key.name).within(&key.namespace)).is_none() {

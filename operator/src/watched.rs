@@ -175,7 +175,7 @@ pub fn slim<K>(object: &mut DeserializeGuard<K>)
 where
     DeserializeGuard<K>: ResourceExt,
 {
-    // Of one that cannot be read they tell when it became so.
+    // Of one that cannot be read they tell when it was last written.
     if object.0.is_ok() {
         object.managed_fields_mut().clear();
     }

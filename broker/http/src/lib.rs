@@ -18,8 +18,9 @@ use tokio::time::{Instant, Sleep};
 /// Connections open at once; the others wait in the backlog.
 pub const CONNECTIONS_MAX: usize = 64;
 /// A connection to which nothing could be answered for so long is closed, whether it asks nothing or asks too slowly;
-/// scrapers open another.
-const IDLE_MAX: Duration = Duration::from_secs(20);
+/// scrapers open another. No interval at which people scrape: a question that comes just before the end would lose its
+/// connection while it is answered.
+const IDLE_MAX: Duration = Duration::from_secs(25);
 
 /// Accepts as long as there is a slot.
 #[derive(Debug)]

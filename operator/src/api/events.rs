@@ -2,6 +2,7 @@
 //! state belongs into the status.
 
 use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 use crc_fast::CrcAlgorithm;
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -12,14 +13,16 @@ use parking_lot::Mutex;
 use super::error::is_namespace_terminating;
 use crate::names::CONTROLLER;
 
+/// What is told once is told again after so long: Kubernetes forgets Events after an hour.
+const TOLD: Duration = Duration::from_secs(55 * 60);
 /// Kubernetes takes no longer note.
 const NOTE_BYTES_MAX: usize = 1024;
 
 /// Publishes Events; one recorder counts repeated ones together.
 pub struct Reporter {
     recorder: Recorder,
-    /// The notes that are told once, by kind, namespace and name.
-    told: Mutex<HashMap<[String; 3], String>>,
+    /// The notes that are told once, and when they were, by kind, namespace and name.
+    told: Mutex<HashMap<[String; 3], (String, Instant)>>,
 }
 
 impl Reporter {
@@ -40,22 +43,24 @@ impl Reporter {
         self.publish(EventType::Warning, about, reason, action, note).await;
     }
 
-    /// As [`Reporter::warning`], unless it was told before. For objects that take no status, where nothing else shows
-    /// what is known: each attempt would tell it again.
+    /// As [`Reporter::warning`], unless it was told within the hour. For objects that take no status, where nothing
+    /// else shows what is known: each attempt would tell it again.
     pub async fn warning_once(&self, about: &ObjectReference, reason: &str, action: &str, note: String) {
         let name = |field: &Option<String>| field.clone().unwrap_or_default();
         let key = [&about.kind, &about.namespace, &about.name].map(name);
-        if self.told.lock().insert(key, note.clone()).is_none_or(|before| before != note) {
-            self.warning(about, reason, action, note).await;
+        let known = |(before, at): &(String, Instant)| *before == note && at.elapsed() < TOLD;
+        let is_known = self.told.lock().get(&key).is_some_and(known);
+        if !is_known && self.publish(EventType::Warning, about, reason, action, note.clone()).await {
+            self.told.lock().insert(key, (note, Instant::now()));
         }
     }
 
-    /// Forgets what was told once of an object that is gone.
+    /// Forgets what was told once of an object that is gone, or can be read again.
     pub fn forget(&self, kind: &str, namespace: &str, name: &str) {
         self.told.lock().remove(&[kind, namespace, name].map(str::to_owned));
     }
 
-    /// An Event that cannot be published is no reason to stop.
+    /// An Event that cannot be published is no reason to stop. Whether it was.
     async fn publish(
         &self,
         type_: EventType,
@@ -63,7 +68,7 @@ impl Reporter {
         reason: &str,
         action: &str,
         mut note: String,
-    ) {
+    ) -> bool {
         if note.len() > NOTE_BYTES_MAX {
             note = note.chars().take(NOTE_BYTES_MAX / 4).collect();
         }
@@ -81,10 +86,14 @@ impl Reporter {
             note: Some(note),
             secondary: None,
         };
-        if let Err(error) = self.recorder.publish(&event, about).await
-            && !is_namespace_terminating(&error)
-        {
-            tracing::warn!(%error, reason, "an Event could not be published");
+        match self.recorder.publish(&event, about).await {
+            Ok(()) => true,
+            Err(error) => {
+                if !is_namespace_terminating(&error) {
+                    tracing::warn!(%error, reason, "an Event could not be published");
+                }
+                false
+            }
         }
     }
 }
