@@ -16,8 +16,9 @@ CLUSTER = {
     "apiVersion": "millrace.dev/v1alpha1", "kind": "BrokerCluster", "metadata": {"name": "main"},
     "spec": {"storage": {"size": "1Gi", "retainOnDelete": False}, "config": {"group.initial.rebalance.delay.ms": 0}},
 }  # fmt: skip
-# A client that writes all the time waits no longer for the next pod of a broker that is told to go.
-REPLACED_WITHIN_S = 10
+# A client that writes all the time waits no longer for the next pod of a broker that is told to go: mostly two seconds, but
+# 30 more, its timeout, when it dials the address of a pod that is just gone.
+REPLACED_WITHIN_S = 45
 
 
 def manifest(**spec):

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import statistics
 import time
 import uuid
 from datetime import datetime
@@ -155,7 +156,7 @@ def test_a_thousand_topics_go(shop):
     assert shop.topics() == set()
 
 
-def test_a_thousand_groups(shop, operator):
+def test_a_thousand_groups(shop, operator, inside):
     """Each is moved once. Afterwards looking at all of them costs the brokers some requests a round, not a thousand."""
     shop.apply(topic("read", partitions=1))
     shop.wait_ready("topic/read")
@@ -221,8 +222,9 @@ def test_a_broken_object_stops_nobody(shop, shell, operator, audit):
         # It is tried again, and not told again.
         mark = audit.mark()
         time.sleep(TRIED_AGAIN_S)
-        written = [what for what in audit.writes(mark, USER) if "events" in what or "broken" in what and "patch" not in what]
-        assert not written, written
+        written = audit.writes(mark, USER)
+        assert "patch topics/status many/broken" in written, written
+        assert not [what for what in written if "events" in what or "broken" in what and "patch" not in what], written
         loosen(shell)
         shop.kubectl("delete topic broken healthy healthier --timeout=60s", deadline_s=90)
     finally:
@@ -284,7 +286,7 @@ def test_a_cluster_that_does_not_answer_holds_up_nobody_else(shop, operator, she
             print(f"Ready after {time.monotonic() - began:.1f} s")
             busy.append(under_way(metrics(operator)))
         # Half of all places are theirs; now and then one more is taken, by the others or for the moment of a refusal.
-        assert 0 < min(busy) <= AT_A_TIME / 2 and max(busy) < AT_A_TIME, busy
+        assert 0 < max(busy) < AT_A_TIME and statistics.median(busy) <= AT_A_TIME / 2, busy
         ill.wait_condition("topic t-000", "Ready", "False", "ClusterNotReady")
         text = metrics(operator)
         assert value(text, r'millrace_broker_cluster_reachable\{name="main",namespace="hanging"\}') == 0

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from conftest import IMAGE_VALUES
+from ground.rights import used
 from ground.shell import Namespace
 from ground.shop import CLUSTER, Shop, group, resource, topic
 from harness.waiting import until
@@ -111,9 +112,10 @@ def test_definitions_are_upgraded_by_the_operator_unless_that_is_left_to_others(
         shell.run("kubectl apply --server-side --force-conflicts -f crds")
 
 
-def test_an_operator_without_definitions_is_alive_and_not_ready_until_somebody_brings_them(shell, release, inside):
+def test_an_operator_without_definitions_is_alive_and_not_ready_until_somebody_brings_them(shell, release, inside, audit):
     """As GitOps may order it. (They are taken away for that: not on a cluster where others may have resources.)"""
     shell.run("kubectl delete --ignore-not-found --timeout=60s -f crds")
+    mark = audit.mark()
     values = f"{IMAGE_VALUES} --set operator.installCrds=false"
     try:
         shell.run(f"helm install millrace charts/millrace --namespace {NAMESPACE} --skip-crds {values}")
@@ -128,4 +130,16 @@ def test_an_operator_without_definitions_is_alive_and_not_ready_until_somebody_b
     release.apply(CLUSTER)
     release.wait_ready("brokercluster/main")
     release.kubectl("delete brokercluster main --cascade=foreground --timeout=60s", deadline_s=90)
+
+    # Or it brings them itself, where there were none.
+    shell.run(f"helm uninstall millrace --namespace {NAMESPACE} --wait --timeout 60s")
+    shell.run("kubectl delete --timeout=60s -f crds")
+    try:
+        shell.run(f"helm install millrace charts/millrace --namespace {NAMESPACE} --skip-crds {IMAGE_VALUES}")
+        release.kubectl("rollout status deployment/millrace-operator --timeout=60s")
+        assert "unmanagedConfig" in properties(shell)
+    finally:
+        shell.run("kubectl apply --server-side --force-conflicts -f crds")
+    definitions = {(verb, "customresourcedefinitions.apiextensions.k8s.io") for verb in ("create", "watch")}
+    assert definitions <= used(audit, mark, f"system:serviceaccount:{NAMESPACE}:millrace-operator")
     shell.run(f"helm uninstall millrace --namespace {NAMESPACE} --wait --timeout 60s")
