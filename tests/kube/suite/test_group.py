@@ -104,6 +104,7 @@ def test_from_not_joined_to_lagging_to_a_reset(shop):
     shop.kubectl("scale deployment reader --replicas 1")
     shop.wait_for("consumergroup readers", "has caught up", lambda one: one["status"].get("lagRecords") == 0)
     shop.wait_condition("consumergroup readers", "Lagging", "False", "WithinLimits")
+    until("an Event tells", lambda: "CaughtUp" in [reason for reason, _ in shop.events("readers")])
     shop.kubectl("scale deployment reader --replicas 0")
     shop.wait_condition("consumergroup readers", "Ready", "True", "Inactive")
     assert lag_of(shop, "readers") == 0
@@ -120,24 +121,25 @@ def test_what_is_not_as_expected_is_named(shop):
     """Members that read something else, and a Deployment that is not there yet."""
     shop.apply("\n".join([topic("expected", partitions=1), topic("read", partitions=1)]))
     shop.wait_ready("topic/expected", "topic/read")
-    log_lines(shop, "read", 0, 3)
-    shop.kubectl("apply -f -", stdin=reader(shop, "--topic", "read", "--group", "astray"))
-    by_lag = {"targetRef": {"name": "nobody"}, "minReplicas": 3, "maxReplicas": 9, "lagPerReplica": 1}
-    shop.apply(group("astray", topics=["expected"], autoscaling=by_lag))
+    deployment = lambda name, *arguments: json.dumps({**json.loads(reader(shop, *arguments)), "metadata": {"name": name}})
+    shop.kubectl("apply -f -", stdin=deployment("elsewhere", "--topic", "read", "--group", "astray"))
+    shop.apply(group("astray", topics=["expected"]))
     condition = shop.wait_condition("consumergroup astray", "Ready", "False", "TopicsNotRead")
     assert "expected" in condition["message"], condition
     until("an Event tells", lambda: "TopicsNotRead" in [reason for reason, _ in shop.events("astray")])
-    shop.kubectl("delete deployment reader --timeout=60s", deadline_s=90)
-    condition = shop.wait_condition("consumergroup astray", "Ready", "False", "ScaleTargetNotFound")
-    assert "nobody" in condition["message"], condition
+    shop.kubectl("delete deployment elsewhere --timeout=60s", deadline_s=90)
 
+    by_lag = {"targetRef": {"name": "there"}, "minReplicas": 3, "maxReplicas": 9, "lagPerReplica": 1}
+    shop.apply(group("astray", topics=["expected"], autoscaling=by_lag))
+    condition = shop.wait_condition("consumergroup astray", "Ready", "False", "ScaleTargetNotFound")
+    assert "there is no Deployment there" in condition["message"], condition
     # As many as there are partitions, whatever the least is.
-    made = json.loads(reader(shop, "--topic", "expected", "--group", "astray"))
-    shop.kubectl("apply -f -", stdin=json.dumps({**made, "metadata": {"name": "nobody"}}))
+    shop.kubectl("apply -f -", stdin=deployment("there", "--topic", "expected", "--group", "astray"))
     shop.wait_condition("consumergroup astray", "Ready", "True", "Consuming", 90)
-    assert shop.get("consumergroup astray")["status"]["desiredReplicas"] == 1
-    shop.kubectl("delete deployment nobody --timeout=60s", deadline_s=90)
+    shop.wait_for("consumergroup astray", "wants one", lambda one: one["status"]["desiredReplicas"] == 1)
+    assert shop.get("deployment there")["spec"]["replicas"] == 1
     shop.kubectl("delete consumergroup astray --timeout=30s")
+    shop.kubectl("delete deployment there --timeout=60s", deadline_s=90)
 
 
 def test_every_goal_of_a_reset_once_for_each_id(shop):
