@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import statistics
 import time
 import uuid
 from datetime import datetime
@@ -278,15 +277,16 @@ def test_a_cluster_that_does_not_answer_holds_up_nobody_else(shop, operator, she
     with open_shop(shell, "hanging", hanging) as ill:
         os.kill(process_of("MARK", mark), signal.SIGSTOP)
         ill.kubectl("create -f -", stdin="\n".join(topic(f"t-{number:03}", partitions=1) for number in range(100)))
-        busy = []
+        busiest = 0
         for number in range(6):
             began = time.monotonic()
             shop.apply(topic(f"meanwhile-{number}", partitions=1))
             shop.wait_ready(f"topic/meanwhile-{number}", deadline_s=15)
             print(f"Ready after {time.monotonic() - began:.1f} s")
-            busy.append(under_way(metrics(operator)))
-        # Half of all places are theirs; now and then one more is taken, by the others or for the moment of a refusal.
-        assert 0 < max(busy) < AT_A_TIME and statistics.median(busy) <= AT_A_TIME / 2, busy
+            # Who waits for the broker does so for seconds; a topic of the others, or one that is sent away again, is counted
+            # for a moment.
+            busiest = max(busiest, min(under_way(metrics(operator)) for _ in range(3)))
+        assert 0 < busiest <= AT_A_TIME / 2, "they wait for the broker, and leave places to others"
         ill.wait_condition("topic t-000", "Ready", "False", "ClusterNotReady")
         text = metrics(operator)
         assert value(text, r'millrace_broker_cluster_reachable\{name="main",namespace="hanging"\}') == 0
