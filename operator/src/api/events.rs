@@ -57,7 +57,11 @@ impl Reporter {
 
     /// Forgets what was told once of an object that is gone, or can be read again.
     pub fn forget(&self, kind: &str, namespace: &str, name: &str) {
-        self.told.lock().remove(&[kind, namespace, name].map(str::to_owned));
+        let mut told = self.told.lock();
+        // Nearly always: each pass over each object comes by here.
+        if !told.is_empty() {
+            told.remove(&[kind, namespace, name].map(str::to_owned));
+        }
     }
 
     /// An Event that cannot be published is no reason to stop. Whether it was.
