@@ -52,7 +52,7 @@ where
         .reflect(writer)
         .applied_objects()
         .predicate_filter(seen_as, predicates_config());
-    (stream, reader)
+    (unbroken(stream), reader)
 }
 
 /// Watches the metadata of children of a kind, and gives them as they change.
@@ -62,7 +62,7 @@ pub fn children<K>(
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
 {
-    watch(api, managed()).default_backoff().touched_objects()
+    unbroken(watch(api, managed()).default_backoff().touched_objects())
 }
 
 /// Watches whole children of a kind.
@@ -70,11 +70,28 @@ pub fn whole_children<K>(api: Api<K>) -> impl Stream<Item = Result<K, watcher::E
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
 {
-    watch(api, managed())
+    let stream = watch(api, managed())
         .default_backoff()
         .modify(|object| object.managed_fields_mut().clear())
         .touched_objects()
-        .predicate_filter(predicates::resource_version, predicates_config())
+        .predicate_filter(predicates::resource_version, predicates_config());
+    unbroken(stream)
+}
+
+/// Keeps errors from the controller. Each watch waits by itself before it is taken up again; the controller would wait
+/// as well, for all of its watches at once, and longer after each error of any: minutes, when nine break together.
+fn unbroken<K>(
+    stream: impl Stream<Item = Result<K, watcher::Error>> + Send + 'static,
+) -> impl Stream<Item = Result<K, watcher::Error>> + Send + 'static
+where
+    K: Resource<DynamicType = ()> + Send + 'static,
+{
+    stream.filter_map(|seen| {
+        if let Err(error) = &seen {
+            tracing::warn!(kind = &*K::kind(&()), %error, "a watch broke, and is taken up again");
+        }
+        std::future::ready(seen.ok().map(Ok))
+    })
 }
 
 /// The cluster that a child belongs to.

@@ -83,6 +83,11 @@ def test_watches_that_break_are_taken_up_again(shop, pair, shell, inside):
     assert "the Lease can be neither taken nor kept" in log, "no renewal was missed"
     shop.wait_ready("topic/coming")
     shop.wait_for("topic going", "is gone", lambda one: one is None)
+    # Clusters have nine watches: theirs and those of their parts.
+    shop.kubectl("annotate brokercluster main millrace.dev/pause=true")
+    shop.wait_condition("brokercluster main", "Paused", "True", "Annotated", 30)
+    shop.kubectl("annotate brokercluster main millrace.dev/pause-")
+    shop.wait_for("brokercluster main", "is looked after", lambda one: shop.condition("brokercluster main", "Paused") == {}, 30)
     assert leader(pair) == first
     assert restarts(pair, first) == before
 
