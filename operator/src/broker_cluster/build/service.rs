@@ -13,14 +13,14 @@ use super::super::names::{
 use super::super::validate::ValidatedListener;
 use super::metadata;
 
-/// Gives each pod a name. Also to pods that are not ready: a broker is found by others before it serves.
+/// Gives each pod a name.
 #[must_use]
 pub fn headless(cluster: &ValidatedCluster) -> Service {
     Service {
         metadata: metadata(cluster, headless_service(&cluster.key.name)),
         spec: Some(ServiceSpec {
             cluster_ip: Some("None".to_owned()),
-            publish_not_ready_addresses: Some(true),
+            publish_not_ready_addresses: found_unready(cluster),
             selector: Some(selector(&cluster.key.name)),
             ports: Some(vec![port("kafka", KAFKA_PORT), port("metrics", HTTP_PORT)]),
             ..ServiceSpec::default()
@@ -69,14 +69,20 @@ fn listener_of_broker(cluster: &ValidatedCluster, listener: &ValidatedListener, 
         metadata: meta,
         spec: Some(ServiceSpec {
             type_: Some(type_.to_owned()),
-            // Clients dial a broker by this Service before Kubernetes calls it ready, as brokers do.
-            publish_not_ready_addresses: Some(true),
+            publish_not_ready_addresses: found_unready(cluster),
             selector: Some(selector),
             ports: Some(vec![port]),
             ..ServiceSpec::default()
         }),
         ..Service::default()
     }
+}
+
+/// Whether pods are found that are not ready: where there are several, since brokers meet before they serve, and
+/// lead before Kubernetes calls them ready. One alone meets nobody, and so its name goes as soon as it is told to go,
+/// while it still serves: no client dials the address of a pod that is just gone, which nobody answers.
+fn found_unready(cluster: &ValidatedCluster) -> Option<bool> {
+    (cluster.replicas > 1).then_some(true)
 }
 
 fn port(name: &str, number: i32) -> ServicePort {

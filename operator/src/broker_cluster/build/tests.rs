@@ -146,3 +146,15 @@ fn the_claims_of_a_stateful_set_never_change() {
     assert_eq!(claims(&present)[0]["spec"]["resources"]["requests"]["storage"], "10Gi");
     assert_eq!(claims(&Present::default())[0]["spec"]["resources"]["requests"]["storage"], "20Gi");
 }
+
+#[test]
+fn one_of_several_is_found_before_it_is_ready_and_one_alone_is_not() {
+    for (replicas, found) in [(1, None), (3, Some(true))] {
+        let cluster = ValidatedCluster { replicas, ..cluster(FULL) };
+        let services = [vec![service::headless(&cluster)], service::listeners(&cluster)].concat();
+        assert_eq!(services.len(), 1 + 2 * usize::try_from(replicas).unwrap());
+        for service in services {
+            assert_eq!(service.spec.unwrap().publish_not_ready_addresses, found, "{replicas} brokers");
+        }
+    }
+}
