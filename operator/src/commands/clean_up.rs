@@ -1,6 +1,7 @@
 //! `millrace-operator clean-up`: takes the operator's finalizer off topics and groups, and its Lease away. The
 //! chart runs it when the operator is gone for good: a finalizer that nobody answers would keep a resource, and
 //! its namespace, for ever. Topics themselves stay as they are; an operator that comes back finds them.
+//! A person runs it with `--keep-lease` for a namespace that the operator, which works on, was told to leave.
 
 use std::fmt::Debug;
 use std::process::ExitCode;
@@ -23,6 +24,9 @@ pub(super) struct CleanUpArgs {
     /// Namespaces that the operator looked after, comma-separated; all when absent
     #[arg(long, env = "WATCH_NAMESPACES", value_delimiter = ',')]
     watch_namespaces: Vec<String>,
+    /// Leave the Lease: the operator works on, and no longer looks after these namespaces
+    #[arg(long)]
+    keep_lease: bool,
     /// The Lease's name
     #[arg(long, env = "LEASE_NAME", default_value = "millrace-operator")]
     lease_name: String,
@@ -33,12 +37,19 @@ pub(super) struct CleanUpArgs {
 
 pub(super) async fn run(args: CleanUpArgs) -> anyhow::Result<ExitCode> {
     let client = Client::try_default().await.context("there is no way to the Kubernetes API")?;
-    let leases = Api::<Lease>::namespaced(client.clone(), &args.namespace);
-    unless_gone(leases.delete(&args.lease_name, &DeleteParams::default()).await)
-        .with_context(|| format!("Lease {}/{} cannot be deleted", args.namespace, args.lease_name))?;
+    if !args.keep_lease {
+        delete_lease(&client, &args).await?;
+    }
     let freed = let_go::<Topic>(&client, &args).await? + let_go::<ConsumerGroup>(&client, &args).await?;
     tracing::info!(freed, "no topic or group waits for an operator any more");
     Ok(ExitCode::SUCCESS)
+}
+
+async fn delete_lease(client: &Client, args: &CleanUpArgs) -> anyhow::Result<()> {
+    let leases = Api::<Lease>::namespaced(client.clone(), &args.namespace);
+    unless_gone(leases.delete(&args.lease_name, &DeleteParams::default()).await)
+        .with_context(|| format!("Lease {}/{} cannot be deleted", args.namespace, args.lease_name))?;
+    Ok(())
 }
 
 /// How many resources were let go.

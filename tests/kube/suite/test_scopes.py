@@ -9,11 +9,13 @@ from conftest import IMAGE_VALUES
 from ground.rights import used
 from ground.shell import Namespace
 from ground.shop import CLUSTER, Shop, group, resource, topic
+from harness.places import REPOSITORY
 from harness.waiting import until
 
 NAMESPACE = "scopes"
 FINALIZER = "millrace.dev/cleanup"
 TOPICS = "topics.millrace.dev"
+OPERATOR = REPOSITORY / "target" / "release" / "millrace-operator"
 
 
 @pytest.fixture
@@ -74,6 +76,39 @@ def test_an_operator_of_two_namespaces_has_no_say_elsewhere(shell, release, audi
             assert not shop.get("consumergroup readers")["metadata"].get("finalizers")
         assert elsewhere.get("topic orders")["metadata"]["finalizers"] == [FINALIZER]
         elsewhere.kubectl("patch topic orders --type merge -p '{\"metadata\":{\"finalizers\":null}}'")
+
+
+def test_a_namespace_that_is_taken_out_is_let_go_by_hand(shell, release):
+    """The operator has no rights there any more, and works on in the other one."""
+    with shops(shell, "kept", "taken-out") as (kept, taken):
+        install(release, "'operator.watchNamespaces={kept,taken-out}'")
+        for shop in (kept, taken):
+            shop.apply(CLUSTER)
+            shop.apply(topic("orders", partitions=1))
+        taken.apply(group("readers", topics=["orders"], deletionPolicy="Delete"))
+        kept.wait_ready("brokercluster/main", "topic/orders")
+        taken.wait_ready("brokercluster/main", "topic/orders", "consumergroup/readers")
+
+        values = f"{IMAGE_VALUES} --set 'operator.watchNamespaces={{kept}}'"
+        shell.run(f"helm upgrade millrace charts/millrace --namespace {NAMESPACE} {values}")
+        release.kubectl("rollout status deployment/millrace-operator --timeout=60s")
+        release.wait_for("pods", "are the new one alone", lambda pods: len(pods["items"]) == 1)
+        taken.kubectl("delete topic/orders consumergroup/readers --wait=false")
+        # The operator has seen off what was deleted later: it does not come to these.
+        kept.kubectl("delete topic orders --timeout=30s")
+        for held in ["topic orders", "consumergroup readers"]:
+            metadata = taken.get(held)["metadata"]
+            assert metadata["deletionTimestamp"] and metadata["finalizers"] == [FINALIZER], held
+
+        lease = lambda: release.get("lease millrace-operator")["metadata"]["uid"]
+        before = lease()
+        # The Lease is the very one that would be deleted without the flag.
+        shell.run(f"{OPERATOR} clean-up --keep-lease --watch-namespaces=taken-out --namespace={NAMESPACE}")
+        assert lease() == before, "the operator lost its Lease"
+        for gone in ["topic orders", "consumergroup readers"]:
+            assert taken.get(gone) is None, gone
+        assert "orders" in taken.topics(), "the topic itself stays"
+        # The namespaces go at the end of `shops`.
 
 
 def properties(shell):
