@@ -226,12 +226,17 @@ fn what_is_left_out_is_left_out() {
         "operator.autoscaling",
         "topics",
         "image.pullSecrets",
+        "uninstall",
+        "uninstall.timeoutSeconds",
     ] {
         let Some(output) = template(&["--set", &format!("{},{absent}=null", switches.join(","))]) else {
             return;
         };
         // That it can be read is what counts.
-        assert!(objects(&text(&output)).len() > 10, "{absent}");
+        let rendered = text(&output);
+        assert!(objects(&rendered).len() > 10, "{absent}");
+        // And that uninstalling, which takes no 0, waits as it does by default.
+        assert!(rendered.contains(r#"- "--timeout=60""#), "{absent}");
     }
 }
 
