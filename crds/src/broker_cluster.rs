@@ -72,9 +72,10 @@ pub struct BrokerClusterSpec {
         .message("each listener needs a port of its own"))]
     pub listeners: Option<Vec<Listener>>,
     /// The brokers' settings by Kafka's names, such as log.retention.hours. Those that Kafka can change at
-    /// run time are changed at run time, the others by restarting the brokers. The operator itself sets
-    /// node.id, broker.id, cluster.id, process.roles, the listeners, the log directories, http.listen and
-    /// broker.rack, and refuses them here.
+    /// run time are changed at run time, the others by restarting the brokers. One that is changed at run
+    /// time is enforced: when somebody changes it for all brokers by other means, it is set back, and one
+    /// that is absent here goes back to its default. The operator itself sets node.id, broker.id, cluster.id,
+    /// process.roles, the listeners, the log directories, http.listen and broker.rack, and refuses them here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "crate::schema::settings")]
     pub config: Option<BTreeMap<String, Scalar>>,
@@ -95,7 +96,8 @@ pub struct BrokerClusterSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pod_template: Option<PodTemplateSpec>,
     /// Namespaces, beside the cluster's own, whose Topics and ConsumerGroups may belong to this cluster.
-    /// `*` stands for all of them.
+    /// `*` stands for all of them. Of these only namespaces that the operator looks after count
+    /// (operator.watchNamespaces of its chart): of resources in others it knows nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256), inner(length(min = 1, max = 63)))]
     #[x_kube(merge_strategy = ListMerge::Set)]

@@ -82,7 +82,9 @@ pub struct TopicSpec {
     #[schemars(range(min = 1, max = 100_000))]
     pub partitions: Option<i32>,
     /// How many brokers keep each partition. When absent, the broker's default.replication.factor decides
-    /// at creation, and the number is left alone afterwards. Cannot exceed the number of brokers.
+    /// at creation, and the number is left alone afterwards. Cannot exceed the number of brokers: with one
+    /// broker only 1 works. This release cannot change it after creation: a topic that has another number
+    /// keeps it, and is not Ready.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 32_767))]
     pub replication_factor: Option<i32>,
