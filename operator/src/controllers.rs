@@ -1,6 +1,7 @@
 //! The controllers of all kinds, for all namespaces that are watched: what makes them look, and what
 //! becomes of a failure.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,9 +36,9 @@ mod attempt;
 const SUBJECTS_AT_A_TIME: u16 = 64;
 /// Clusters at a time.
 const CLUSTERS_AT_A_TIME: u16 = 16;
-/// How long topics and groups wait until the clusters of all namespaces are known. One that cannot be listed must not
-/// keep those of the others from being looked after.
-const CLUSTERS_KNOWN_MAX: Duration = Duration::from_secs(30);
+/// How long topics and groups wait until the clusters of all namespaces are known, and then readiness until they are. A
+/// namespace that cannot be listed must not keep the others from being looked after.
+const KNOWN_MAX: Duration = Duration::from_secs(30);
 
 /// Where resources are looked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,16 +50,17 @@ pub enum Scope {
 }
 
 impl Scope {
-    /// The scopes for a list of namespaces; an empty one stands for all.
+    /// The scopes for a list of namespaces; one without names stands for all. Each is looked after once.
     #[must_use]
     pub fn of(namespaces: &[String]) -> Vec<Self> {
-        if namespaces.is_empty() {
-            return vec![Self::All];
-        }
-        namespaces.iter().cloned().map(Self::Namespace).collect()
+        let named: BTreeSet<&str> = namespaces.iter().map(|name| name.trim()).collect();
+        let named = named.into_iter().filter(|name| !name.is_empty());
+        let scopes: Vec<Self> = named.map(|name| Self::Namespace(name.to_owned())).collect();
+        if scopes.is_empty() { vec![Self::All] } else { scopes }
     }
 
-    fn api<K>(&self, client: &Client) -> Api<K>
+    /// The API of a kind in this scope.
+    pub fn api<K>(&self, client: &Client) -> Api<K>
     where
         K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
     {
@@ -92,19 +94,15 @@ pub async fn run(
         running.push(controller);
         cluster_stores.push(store);
     }
-    let all_clusters = async {
-        for store in &cluster_stores {
-            // It ends without being ready only when its controller ends.
-            let _ = store.wait_until_ready().await;
-        }
-    };
+    let all_clusters = all_seen(cluster_stores.iter());
     tokio::select! {
-        known = tokio::time::timeout(CLUSTERS_KNOWN_MAX, all_clusters) => if known.is_err() {
+        known = tokio::time::timeout(KNOWN_MAX, all_clusters) => if known.is_err() {
             tracing::error!("the BrokerClusters of some namespace cannot be listed; going on with the others");
         },
         () = drain(&mut running) => return,
         () = stop.cancelled() => return drain(&mut running).await,
     }
+    let (mut topic_stores, mut group_stores) = (Vec::new(), Vec::new());
     for (scope, route) in scopes.iter().zip(routes) {
         let (topics, groups) = (topic::reconcile::reconcile, consumer_group::reconcile::reconcile);
         let topic_gone: Gone<Topic> =
@@ -112,11 +110,38 @@ pub async fn run(
         let group_gone: Gone<ConsumerGroup> =
             |context, key, group| watched::group_is_gone(context, key, group.map(watched::group_wanted));
         let context = || Arc::clone(&context);
-        running.push(subjects(context(), scope, route.topics, &stop, watched::topic, topics, topic_gone));
-        running.push(subjects(context(), scope, route.groups, &stop, watched::group, groups, group_gone));
+        let (controller, store) =
+            subjects(context(), scope, route.topics, &stop, watched::topic, topics, topic_gone);
+        running.push(controller);
+        topic_stores.push(store);
+        let (controller, store) =
+            subjects(context(), scope, route.groups, &stop, watched::group, groups, group_gone);
+        running.push(controller);
+        group_stores.push(store);
+    }
+    let all_subjects = async {
+        tokio::join!(all_seen(topic_stores.iter()), all_seen(group_stores.iter()));
+    };
+    tokio::select! {
+        known = tokio::time::timeout(KNOWN_MAX, all_subjects) => if known.is_err() {
+            tracing::error!("the Topics or ConsumerGroups of some namespace cannot be listed; the others are seen");
+        },
+        () = drain(&mut running) => return,
     }
     ready();
     drain(&mut running).await;
+}
+
+/// Waits until all of a kind were listed once.
+async fn all_seen<K>(stores: impl Iterator<Item = &Store<Guarded<K>>>)
+where
+    K: Lookup<DynamicType = ()> + Clone + 'static,
+    Guarded<K>: Lookup<DynamicType = ()>,
+{
+    for store in stores {
+        // It ends without being ready only when its controller ends.
+        let _ = store.wait_until_ready().await;
+    }
 }
 
 async fn drain(running: &mut FuturesUnordered<BoxFuture<'static, ()>>) {
@@ -191,7 +216,7 @@ fn subjects<K, F, R>(
     note: fn(&Context, &mut Known, &Event<Guarded<K>>),
     reconcile: F,
     gone: Gone<K>,
-) -> BoxFuture<'static, ()>
+) -> (BoxFuture<'static, ()>, Store<Guarded<K>>)
 where
     K: Managed + Send + Sync + 'static,
     F: Fn(Arc<Guarded<K>>, Arc<Context>) -> R + Clone + Send + Sync + 'static,
@@ -204,7 +229,7 @@ where
         .with_config(Config::default().concurrency(SUBJECTS_AT_A_TIME))
         .reconcile_on(references(&bell))
         .graceful_shutdown_on(stop.clone().cancelled_owned());
-    start(controller, store, context, reconcile, gone)
+    (start(controller, store.clone(), context, reconcile, gone), store)
 }
 
 fn owner<K: ResourceExt>(child: K) -> Option<ObjectRef<Guarded<BrokerCluster>>> {

@@ -41,7 +41,10 @@ where
         );
         Some(hash(&parts))
     };
-    let stream = watch(api, watcher::Config::default())
+    // In one piece: of a list in pages, when a watch is taken up again, objects would come to the controller before the
+    // store has them. A reconcile would look at them as they were, or not at all.
+    let in_one_piece = watcher::Config { page_size: None, ..watcher::Config::default() };
+    let stream = watch(api, in_one_piece)
         .default_backoff()
         .modify(slim)
         .inspect(move |event| {

@@ -17,6 +17,7 @@ use serde::de::DeserializeOwned;
 
 use crate::api::error::unless_gone;
 use crate::api::finalizer;
+use crate::controllers::Scope;
 
 /// What `clean-up` can be told.
 #[derive(Debug, Args)]
@@ -25,7 +26,7 @@ pub(super) struct CleanUpArgs {
     #[arg(long, env = "WATCH_NAMESPACES", value_delimiter = ',')]
     watch_namespaces: Vec<String>,
     /// Leave the Lease: the operator works on, and no longer looks after these namespaces
-    #[arg(long)]
+    #[arg(long, requires = "watch_namespaces")]
     keep_lease: bool,
     /// The Lease's name
     #[arg(long, env = "LEASE_NAME", default_value = "millrace-operator")]
@@ -59,7 +60,8 @@ where
 {
     let kind = K::plural(&());
     let mut held = Vec::new();
-    for api in scopes::<K>(client, &args.watch_namespaces) {
+    for scope in Scope::of(&args.watch_namespaces) {
+        let api: Api<K> = scope.api(client);
         let listed = unless_gone(api.list_metadata(&ListParams::default()).await)
             .with_context(|| format!("{kind} cannot be listed"))?;
         held.extend(listed.into_iter().flat_map(|list| list.items).filter(finalizer::is_held));
@@ -71,14 +73,4 @@ where
             .with_context(|| format!("{kind} {name} cannot be let go"))?;
     }
     Ok(held.len())
-}
-
-fn scopes<K>(client: &Client, namespaces: &[String]) -> Vec<Api<K>>
-where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug,
-{
-    if namespaces.is_empty() {
-        return vec![Api::all(client.clone())];
-    }
-    namespaces.iter().map(|namespace| Api::namespaced(client.clone(), namespace)).collect()
 }

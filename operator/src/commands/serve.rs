@@ -60,7 +60,9 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     // Before anything is done: an operator that nobody can look at does not work in silence.
     let at = || format!("HTTP on {}", args.http_listen);
     let listener = http::listen(args.http_listen).await.with_context(at)?;
-    let config = Config::infer().await.context("there is no way to the Kubernetes API")?;
+    let mut config = Config::infer().await.context("there is no way to the Kubernetes API")?;
+    // Watches and reconciles wait by themselves and say why; kube's own attempts take minutes in silence.
+    config.default_retry = false;
     let for_lease = leader::client(config.clone()).context("no client for the Kubernetes API")?;
     let client = Client::try_from(config).context("no client for the Kubernetes API")?;
     let identity = args.identity.clone().unwrap_or_else(|| format!("{:016x}", fastrand::u64(..)));
