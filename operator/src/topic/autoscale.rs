@@ -1,10 +1,13 @@
 //! How many partitions the load asks for, and whether it has asked for long enough. Pure; times are handed
 //! in. Only ever asks for more: partitions cannot be removed.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::validate::ValidatedAutoscaling;
 use crate::kafka::link::{GroupLag, TopicFigures};
+
+/// A load that is not known for so long is taken to be over.
+const UNKNOWN_MAX: Duration = Duration::from_secs(30);
 
 /// What a topic has to bear.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -36,6 +39,8 @@ pub struct Growth {
 #[derive(Debug, Clone, Default)]
 pub struct Demand {
     asking: Option<(Instant, i32)>,
+    /// Since when the bytes a second are not known.
+    unknown_since: Option<Instant>,
 }
 
 impl Demand {
@@ -50,6 +55,13 @@ impl Demand {
         now: Instant,
     ) -> Option<Growth> {
         let wanted = wanted(spec, load);
+        if wanted > partitions || spec.bytes_in_per_partition.is_none() || load.bytes_in_per_second.is_some()
+        {
+            self.unknown_since = None;
+        } else if now.duration_since(*self.unknown_since.get_or_insert(now)) < UNKNOWN_MAX {
+            // Broker metrics that could not be read for once do not end a load that lasts.
+            return None;
+        }
         if wanted <= partitions {
             self.asking = None;
             return None;
@@ -115,8 +127,6 @@ fn rounded_up(number: f64) -> i32 {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn spec(bytes: Option<i64>, lag: Option<i64>) -> ValidatedAutoscaling {
@@ -156,6 +166,21 @@ mod tests {
         );
         demand.grown();
         assert_eq!(demand.look(&spec, 3, &bytes(4500.0), at(61)), None, "counted anew");
+    }
+
+    #[test]
+    fn a_load_that_is_not_known_for_a_moment_still_lasts() {
+        let (spec, start) = (spec(Some(1000), None), Instant::now());
+        let at = |second: u64| start + Duration::from_secs(second);
+        let unknown = Load::default();
+        let mut demand = Demand::default();
+        assert_eq!(demand.look(&spec, 2, &bytes(2900.0), at(0)), None);
+        assert_eq!(demand.look(&spec, 2, &unknown, at(20)), None);
+        assert_eq!(demand.look(&spec, 2, &unknown, at(40)), None);
+        assert_eq!(to(demand.look(&spec, 2, &bytes(2900.0), at(60))), Some(3));
+        assert_eq!(demand.look(&spec, 2, &unknown, at(61)), None);
+        assert_eq!(demand.look(&spec, 2, &unknown, at(91)), None, "for too long");
+        assert_eq!(demand.look(&spec, 2, &bytes(2900.0), at(92)), None, "counted anew");
     }
 
     #[test]
