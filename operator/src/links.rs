@@ -43,10 +43,11 @@ impl Links {
     /// [`ClientError::Config`] when the cluster's address is none, [`ClientError::Closed`] when it is gone:
     /// nobody would ever drop the link.
     pub fn get(&self, key: &ObjectKey, cluster: &ClusterEntry) -> Result<Arc<Link>, ClientError> {
+        // First the lock: a cluster that goes in between would be removed before there is a link.
+        let mut links = self.links.lock();
         if self.directory.cluster(key).is_none() {
             return Err(ClientError::Closed);
         }
-        let mut links = self.links.lock();
         if let Some(linked) = links.get(key)
             && linked.uid == cluster.uid
             && linked.bootstrap == cluster.bootstrap

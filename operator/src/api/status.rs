@@ -76,7 +76,8 @@ impl Statuses {
         let patch = json!({
             "apiVersion": K::api_version(&()),
             "kind": K::kind(&()),
-            "metadata": { "name": name },
+            // Not onto another one of that name, which was made meanwhile.
+            "metadata": { "name": name, "uid": object.uid() },
             "status": after,
         });
         let api: Api<K> = Api::namespaced(client.clone(), &object.namespace().unwrap_or_default());

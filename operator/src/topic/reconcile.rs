@@ -21,7 +21,7 @@ use crate::conditions::{READY, Verdict, find};
 use crate::context::Context;
 use crate::directory::Want;
 use crate::kafka::connect::explained;
-use crate::kafka::link::Link;
+use crate::kafka::link::{Health, Link};
 use crate::kafka::topics::{self, TopicObservation};
 use crate::membership::{self, Denied};
 use crate::names::{ObjectKey, is_paused};
@@ -196,6 +196,10 @@ impl Pass<'_, Topic> {
         let deleted = match self.context.directory.cluster(&want.cluster) {
             Some(cluster) => {
                 let link = self.context.links.get(&want.cluster, &cluster)?;
+                if link.health() == Health::Unknown {
+                    // The first answer rings.
+                    return Err(ReconcileError::NotNow);
+                }
                 let _turn = link.topic_turns.take(Instant::now()).ok_or(ReconcileError::NotItsTurn)?;
                 let deleted = link.if_reachable(topics::delete(link.admin(), &want.name)).await;
                 deleted.map(|()| link.forget_topic(&want.name))
