@@ -74,7 +74,9 @@ pub struct BrokerClusterSpec {
     /// The brokers' settings by Kafka's names, such as log.retention.hours. Those that Kafka can change at
     /// run time are changed at run time, the others by restarting the brokers. One that is changed at run
     /// time is enforced: when somebody changes it for all brokers by other means, it is set back, and one
-    /// that is absent here goes back to its default. The operator itself sets node.id, broker.id, cluster.id,
+    /// that is absent here goes back to its default. What is set for one broker alone is left, and wins. A
+    /// setting or value that the brokers do not know keeps them from serving once they are restarted: the
+    /// status says which, and the next spec mends it. The operator itself sets node.id, broker.id, cluster.id,
     /// process.roles, the listeners, the log directories, http.listen and broker.rack, and refuses them here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "crate::schema::settings")]
@@ -140,9 +142,9 @@ pub struct StorageSpec {
 #[x_kube(validation = Rule::new("!has(self.advertisedPort) || self.type == 'LoadBalancer' || has(self.nodePort)")
     .message("advertisedPort is for listeners of type LoadBalancer, and for NodePort where nodePort is given").field_path(".advertisedPort"))]
 pub struct Listener {
-    /// Its name: letters, digits and hyphens.
-    #[schemars(length(min = 1, max = 15), regex(pattern = r"^[a-z]([a-z0-9-]*[a-z0-9])?$"))]
-    #[x_kube(validation = Rule::new("!(self in ['internal', 'controller', 'replication', 'plaintext', 'brokers', 'bootstrap'])")
+    /// Its name: letters, digits and single hyphens.
+    #[schemars(length(min = 1, max = 15), regex(pattern = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"))]
+    #[x_kube(validation = Rule::new("!(self in ['internal', 'controller', 'replication', 'plaintext', 'brokers', 'bootstrap', 'kafka', 'metrics'])")
         .message("this name is reserved"))]
     pub name: String,
     /// The port that brokers listen on for it.

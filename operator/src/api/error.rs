@@ -28,6 +28,9 @@ pub enum ReconcileError {
     /// Others of the same cluster are being seen to: it has its turn in a moment.
     #[error("it is not its turn")]
     NotItsTurn,
+    /// A child's name is taken by what is somebody else's.
+    #[error("{0}")]
+    Taken(String),
     /// It went on for too long.
     #[error("given up after {} s: an answer did not come", .0.as_secs())]
     TimedOut(Duration),
@@ -67,7 +70,7 @@ impl ReconcileError {
     #[must_use]
     pub fn class(&self) -> &'static str {
         match self {
-            Self::Kubernetes(_) => "kubernetes",
+            Self::Kubernetes(_) | Self::Taken(_) => "kubernetes",
             Self::Kafka(_) => "kafka",
             Self::Waiting(_) | Self::NotNow | Self::NotItsTurn => "waiting",
             Self::TimedOut(_) => "timeout",

@@ -114,6 +114,13 @@ impl ClusterChildren {
             .collect()
     }
 
+    /// Every broker has a pod that serves and stays.
+    #[must_use]
+    pub fn all_serve(&self, cluster: &ValidatedCluster) -> bool {
+        let serving = self.pods.iter().filter(|pod| pod.state.ready && !pod.state.terminating).count();
+        i32::try_from(serving).is_ok_and(|serving| serving >= cluster.replicas)
+    }
+
     /// The StatefulSet controller has seen the StatefulSet as it is now.
     #[must_use]
     pub fn is_set_observed(&self) -> bool {

@@ -129,7 +129,8 @@ impl Pass<'_, BrokerCluster> {
             }
         }
         let mut done = Done::default();
-        if health == Health::Reachable && roll == Step::Done {
+        // Brokers that start would be asked in vain for as long as the client is patient.
+        if health == Health::Reachable && roll == Step::Done && children.all_serve(cluster) {
             done.refused = self.change_settings(cluster, link).await?;
         }
         done.storage = self.grow_volumes(cluster, &children).await?;

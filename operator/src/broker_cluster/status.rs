@@ -80,6 +80,7 @@ pub fn obstacle(error: &ReconcileError) -> Option<Verdict> {
             }
             _ => None,
         },
+        ReconcileError::Taken(message) => Some(Verdict::no(READY, "ApplyFailed", message.clone())),
         ReconcileError::Kafka(error) => Some(Verdict::no(READY, "BrokerError", explained(error))),
         ReconcileError::Waiting(_)
         | ReconcileError::NotNow

@@ -55,6 +55,8 @@ REFUSED = [
     cluster(listeners=[{**OUTSIDE, "advertisedHost": None}]), cluster(listeners=[{**BALANCED, "nodePort": 30000}]),
     cluster(listeners=[{**OUTSIDE, "advertisedPort": 1}]), cluster(listeners=[{**OUTSIDE, "port": 9092}]),
     cluster(listeners=[{**OUTSIDE, "name": "internal"}]), cluster(listeners=[{**OUTSIDE, "name": "Out"}]),
+    cluster(listeners=[{**OUTSIDE, "name": "kafka"}]), cluster(listeners=[{**OUTSIDE, "name": "metrics"}]),
+    cluster(listeners=[{**OUTSIDE, "name": "a--b"}]),
     cluster(listeners=[OUTSIDE, {**BALANCED, "name": "other"}]), cluster(podTemplate={"env": [{"name": "KAFKA_LISTENERS"}]}),
     cluster(podTemplate={"env": [{"name": "POD_INDEX"}]}), cluster(podTemplate={"imagePullPolicy": "Sometimes"}),
     cluster(called="n" * 41), cluster(called="a.b"), cluster(called="1st"),

@@ -165,6 +165,7 @@ def test_a_misspelt_field_of_kubernetes_own_types_is_named(shop):
 def test_what_kubernetes_refuses_is_in_the_status_until_it_does_not(operator, shell, namespace):
     shop = Shop(shell, namespace.name)
     shop.kubectl("create quota nothing --hard=services=0")
+    shop.kubectl("create configmap main-broker --from-literal=mine=kept")
     shop.apply(json.dumps({**CLUSTER, "spec": {"config": CLUSTER["spec"]["config"]}}))
     condition = shop.wait_condition("brokercluster main", "Ready", "False", "ApplyFailed")
     assert "exceeded quota: nothing" in condition["message"], condition
@@ -179,6 +180,13 @@ def test_what_kubernetes_refuses_is_in_the_status_until_it_does_not(operator, sh
     in_vain = waits()
     assert in_vain[0] < 1.3 and in_vain == sorted(in_vain) and in_vain[3] > 4 * in_vain[0], in_vain
     shop.kubectl("delete quota nothing")
+    # What somebody else made is not taken, though it has the name of one of the cluster's parts.
+    taken = shop.wait_for(
+        "brokercluster main", "says whose the name is", lambda one: any("ConfigMap main-broker" in seen["message"] for seen in one["status"]["conditions"])
+    )  # fmt: skip
+    assert "ApplyFailed" in [seen["reason"] for seen in taken["status"]["conditions"]]
+    assert shop.get("configmap main-broker")["data"] == {"mine": "kept"}
+    shop.kubectl("delete configmap main-broker")
     shop.wait_ready("brokercluster/main", deadline_s=90)
     in_vain = len(waits())
     # A node port outside of the range: only the API server knows which that is.
@@ -332,7 +340,7 @@ def test_a_killed_broker_comes_back_with_its_volume_and_loses_nothing(shop, pyth
     sender = python("produce", shop.bootstrap, "--topic", "kept", "--count", "2400", "--rate", "60")
     sent = lambda: max(map(int, re.findall(r"sent (\d+)", sender.log_tail())), default=0)
     until(sender.log_tail, sent, 60)
-    killed = []
+    killed, told = [], {reason for reason, _ in shop.events("main")}
     for kill in ["--force --grace-period=0", ""]:
         broker, before = pod_uid(shop), sent()
         assert sender.exit_code() is None, "the broker is killed while records come"
@@ -353,6 +361,7 @@ def test_a_killed_broker_comes_back_with_its_volume_and_loses_nothing(shop, pyth
     assert shop.get("topic kept")["status"]["topicId"] == identity
     assert directory(shop) == disk
     shop.wait_ready("topic/kept")
+    assert "BrokerError" not in {reason for reason, _ in shop.events("main")} - told, "brokers that are not there are not asked"
 
 
 def test_a_broker_with_an_empty_disk_is_another_one_and_gets_its_topics_again(shop):

@@ -32,7 +32,11 @@ pub fn plan(size: &str, volumes: &[VolumeState]) -> StoragePlan {
     let mut plan = StoragePlan::default();
     for volume in volumes {
         if less(&volume.requested) {
-            plan.grow.push(volume.name.clone());
+            match &volume.capacity {
+                Some(_) => plan.grow.push(volume.name.clone()),
+                // Kubernetes refuses to grow what is not bound.
+                None => plan.growing.push(format!("{} (not bound yet)", volume.name)),
+            }
         } else if volume.capacity.as_deref().is_some_and(less) {
             let why =
                 volume.condition.as_ref().map_or_else(String::new, |condition| format!(" ({condition})"));
@@ -59,8 +63,10 @@ mod tests {
             volume("data-2", "1024Gi", Some("1Ti")),
             volume("data-3", "2Gi", Some("1Gi")),
             volume("data-4", "2048Mi", None),
+            volume("data-5", "1Gi", None),
         ];
-        let expected = StoragePlan { grow: vec!["data-0".into()], growing: vec!["data-3".into()] };
+        let growing = vec!["data-3".into(), "data-5 (not bound yet)".into()];
+        let expected = StoragePlan { grow: vec!["data-0".into()], growing };
         assert_eq!(plan("2Gi", &volumes), expected);
     }
 }
