@@ -392,9 +392,15 @@ impl Client {
         view
     }
 
-    /// Forgets topics that nobody uses any more.
-    pub(crate) fn retain_topics(&self, keep: impl Fn(&str) -> bool) {
-        self.inner.cluster.send_modify(|cluster| Arc::make_mut(cluster).retain_topics(keep));
+    /// Forgets topics that nobody uses any more. They are asked about anew when somebody does.
+    pub fn retain_topics(&self, keep: impl Fn(&str) -> bool) {
+        self.inner.cluster.send_if_modified(|cluster| {
+            let unused = cluster.topics.keys().any(|name| !keep(name));
+            if unused {
+                Arc::make_mut(cluster).retain_topics(keep);
+            }
+            unused
+        });
     }
 
     /// Which versions the target serves.

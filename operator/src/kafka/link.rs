@@ -310,16 +310,18 @@ impl Link {
         topics.map(|(name, topic)| (name.clone(), topic.figures)).collect()
     }
 
-    /// Every watched group, as last seen, and how many records it gets on by in a second. Those that could not be seen for a while are left out, and all when
-    /// the cluster does not answer: a figure that stands still would be taken for a group that does.
+    /// Every watched group, as last seen, and how many records it gets on by in a second. Those that could not be seen
+    /// for a while are left out, and all when the cluster does not answer: a figure that stands still would be taken for
+    /// a group that does.
     #[must_use]
     pub fn all_groups(&self) -> Vec<(String, Arc<GroupObservation>, Option<f64>)> {
         let state = self.state.lock();
         if state.health != Health::Reachable {
             return Vec::new();
         }
+        let now = Instant::now();
         let groups = state.groups.iter().filter_map(|(id, watched)| {
-            Some((id.clone(), Arc::clone(watched.believed()?), watched.read.per_second()))
+            Some((id.clone(), Arc::clone(watched.believed()?), watched.read.per_second(now)))
         });
         groups.collect()
     }

@@ -30,6 +30,13 @@ impl Rate {
         }
     }
 
+    /// Growth a second; `None` as well where the last sample is out of date.
+    #[must_use]
+    pub fn current(&self, now: Instant) -> Option<f64> {
+        let (last, _) = self.samples.back()?;
+        self.per_second().filter(|_| now.saturating_duration_since(*last) < WINDOW)
+    }
+
     /// Growth a second; `None` before there are two samples.
     #[must_use]
     pub fn per_second(&self) -> Option<f64> {

@@ -141,12 +141,6 @@ impl GroupObservation {
         lags
     }
 
-    /// The committed offsets of all partitions that count, together.
-    #[must_use]
-    pub fn committed(&self) -> i64 {
-        self.counted_positions().filter_map(|position| position.committed).sum()
-    }
-
     /// Records that members would find over all partitions.
     #[must_use]
     pub fn backlog(&self) -> i64 {

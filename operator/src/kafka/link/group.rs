@@ -1,11 +1,11 @@
 //! A group that a link watches: what was last seen of it, and for how long that is believed. Pure; times are
 //! handed in.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
-use millrace_client::ClientError;
+use millrace_client::{ClientError, TopicPartition};
 
 use super::super::groups::{GroupInterest, GroupObservation};
 use super::super::rates::Rate;
@@ -17,8 +17,8 @@ pub(super) struct WatchedGroup {
     /// What is looked at.
     pub(super) interest: GroupInterest,
     seen: Option<Arc<GroupObservation>>,
-    /// Growth of the committed offsets of all partitions.
-    pub(super) read: Rate,
+    /// How it gets on.
+    pub(super) read: Progress,
     /// The lag did not change between the last two looks.
     pub(super) at_rest: bool,
     /// For how long records had waited when it last rang, in milliseconds.
@@ -29,11 +29,51 @@ pub(super) struct WatchedGroup {
     lost: Option<ClientError>,
 }
 
+/// How many records a group gets on by, in all partitions together.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Progress {
+    committed: BTreeMap<TopicPartition, i64>,
+    records: i64,
+    rate: Rate,
+}
+
+impl Progress {
+    /// What is committed for the first time was not read just now: it may be the end of an old topic. Offsets that go
+    /// back were moved, and begin anew.
+    fn sample(&mut self, now: Instant, seen: &GroupObservation) {
+        let mut before = std::mem::take(&mut self.committed);
+        for (partition, position) in seen.counted() {
+            let Some(committed) = position.committed else { continue };
+            match before.remove(partition) {
+                Some(last) if committed < last => (self.records, self.rate) = (0, Rate::default()),
+                Some(last) => self.records += committed - last,
+                None => {}
+            }
+            self.committed.insert(partition.clone(), committed);
+        }
+        // Beyond 2^53 records a rate does not need the last digit.
+        self.rate.sample(now, self.records as f64);
+    }
+
+    /// In a second, lately; `None` where that is not known.
+    pub(super) fn per_second(&self, now: Instant) -> Option<f64> {
+        self.rate.current(now)
+    }
+}
+
 impl WatchedGroup {
     /// A group that was seen just now, or could not be.
     pub(super) fn new(interest: GroupInterest, seen: Option<Arc<GroupObservation>>, now: Instant) -> Self {
         let failing_since = seen.as_ref().is_none_or(|seen| !seen.is_whole()).then_some(now);
-        Self { interest, seen, read: Rate::default(), at_rest: false, told_ms: 0, failing_since, lost: None }
+        Self {
+            interest,
+            seen,
+            read: Progress::default(),
+            at_rest: false,
+            told_ms: 0,
+            failing_since,
+            lost: None,
+        }
     }
 
     /// What is believed of the group; `None` when it was not seen yet.
@@ -62,8 +102,7 @@ impl WatchedGroup {
             && seen.is_whole()
         {
             self.failing_since = None;
-            // Beyond 2^53 records a rate does not need the last digit.
-            self.read.sample(now, seen.committed() as f64);
+            self.read.sample(now, seen);
         } else {
             let since = *self.failing_since.get_or_insert(now);
             if now.duration_since(since) < PATIENCE {
@@ -95,6 +134,12 @@ impl WatchedGroup {
     }
 }
 
+/// Topics for which the lag of some group with members is not known, since not every partition could be asked.
+pub(super) fn unsure(groups: &HashMap<String, WatchedGroup>) -> HashSet<Arc<str>> {
+    let seen = groups.values().filter_map(WatchedGroup::believed).filter(|seen| seen.members > 0);
+    seen.flat_map(|seen| seen.unanswered.keys().cloned()).collect()
+}
+
 /// The group that is furthest behind in each topic, of those with members.
 pub(super) fn furthest_behind(groups: &HashMap<String, WatchedGroup>) -> HashMap<String, GroupLag> {
     let mut furthest = HashMap::<String, GroupLag>::new();
@@ -113,8 +158,6 @@ pub(super) fn furthest_behind(groups: &HashMap<String, WatchedGroup>) -> HashMap
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
-
-    use millrace_client::TopicPartition;
 
     use super::super::super::groups::Position;
     use super::*;
@@ -161,18 +204,27 @@ mod tests {
     fn what_a_group_reads_in_a_second_is_what_it_commits() {
         let start = Instant::now();
         let mut group = WatchedGroup::new(interest(), None, start);
-        let mut look = |second: u64, committed: &[Option<i64>]| {
+        let look = |group: &mut WatchedGroup, second: u64, committed: &[Option<i64>]| {
             let positions = (0..).zip(committed).map(|(number, committed)| {
                 (TopicPartition::new("t", number), Position { committed: *committed, ..Position::default() })
             });
             let seen = GroupObservation { positions: positions.collect(), ..GroupObservation::default() };
-            group.take(Ok(seen), start + Duration::from_secs(second), 0);
-            group.read.per_second()
+            let now = start + Duration::from_secs(second);
+            group.take(Ok(seen), now, 0);
+            group.read.per_second(now)
         };
-        assert_eq!(look(0, &[Some(100), None]), None);
-        assert_eq!(look(5, &[Some(140), Some(10)]), Some(10.0));
-        assert_eq!(look(10, &[Some(140), Some(10)]), Some(5.0));
-        assert_eq!(look(15, &[Some(0), Some(0)]), None, "it was moved back");
+        assert_eq!(look(&mut group, 0, &[Some(100), None]), None);
+        assert_eq!(
+            look(&mut group, 5, &[Some(150), Some(60_000_000)]),
+            Some(10.0),
+            "it began at the end of the second"
+        );
+        assert_eq!(look(&mut group, 10, &[Some(150), Some(60_000_050)]), Some(10.0));
+        assert_eq!(look(&mut group, 15, &[Some(0), Some(0)]), None, "it was moved back");
+        assert_eq!(look(&mut group, 20, &[Some(5), Some(5)]), Some(2.0));
+        let later = start + Duration::from_secs(60);
+        assert!(!group.take(Ok(partly()), later, 0));
+        assert_eq!(group.read.per_second(later), None, "not every partition answers");
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::super::settings::Settings;
 use super::super::throughput::Scraper;
 use super::super::topics::TopicObservation;
 use super::super::{cluster, topics};
-use super::group::furthest_behind;
+use super::group::{furthest_behind, unsure};
 use super::{
     Bell, EndOffsets, GroupInterest, Health, PATIENCE, RecordTimes, State, Subject, TopicFigures, groups,
     now_ms,
@@ -76,8 +76,28 @@ impl Poller {
         }
         self.look_at_topics().await;
         self.look_at_groups().await;
+        self.forget_topics();
         self.round += 1;
         true
+    }
+
+    /// What the client knows of topics that nobody watches any more.
+    fn forget_topics(&self) {
+        let mut used = BTreeSet::<Arc<str>>::new();
+        {
+            let state = self.state.lock();
+            used.extend(state.topics.keys().map(|name| Arc::from(name.as_str())));
+            for group in state.groups.values() {
+                let named = group.interest.topics.iter().flatten().chain(&group.interest.aside);
+                used.extend(named.map(|name| Arc::from(name.as_str())));
+                let seen = group.believed().into_iter();
+                used.extend(seen.flat_map(|seen| {
+                    let positions = seen.positions.keys().map(|partition| Arc::clone(&partition.topic));
+                    positions.chain(seen.subscribed.iter().cloned()).chain(seen.unanswered.keys().cloned())
+                }));
+            }
+        }
+        self.admin.client().retain_topics(|name| used.contains(name));
     }
 
     fn cluster_answered(&self, seen: cluster::ClusterObservation) {
@@ -190,14 +210,14 @@ impl Poller {
     fn take_end_offsets(&self, ends: &EndOffsets) {
         let now = Instant::now();
         let mut state = self.state.lock();
-        for (name, end) in ends {
-            if let Some(topic) = state.topics.get_mut(name) {
+        for (name, topic) in &mut state.topics {
+            if let Some(end) = ends.get(name.as_str()) {
                 // Beyond 2^53 records a rate does not need the last digit.
                 topic.records.sample(now, *end as f64);
                 topic.figures.at_rest = topic.figures.end_offsets == Some(*end);
                 topic.figures.end_offsets = Some(*end);
-                topic.figures.records_in_per_second = topic.records.per_second();
             }
+            topic.figures.records_in_per_second = topic.records.current(now);
         }
     }
 
@@ -276,8 +296,10 @@ impl Poller {
         let mut state = self.state.lock();
         let state = &mut *state;
         state.furthest_behind = furthest_behind(&state.groups);
+        let unsure = unsure(&state.groups);
         for (name, topic) in &mut state.topics {
-            topic.figures.lag_records = state.furthest_behind.get(name).map(|lag| lag.records);
+            let lag = state.furthest_behind.get(name).filter(|_| !unsure.contains(name.as_str()));
+            topic.figures.lag_records = lag.map(|lag| lag.records);
         }
     }
 
