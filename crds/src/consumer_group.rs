@@ -70,7 +70,7 @@ pub struct ConsumerGroupSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_lag: Option<LagLimits>,
     /// Moves the group's committed offsets, once for each id. Done only while the group has no members;
-    /// until then the condition OffsetsReset says what it waits for.
+    /// until then the condition OffsetsReset says what it waits for, and autoscaling adds no members.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub offset_reset: Option<OffsetReset>,
     /// Scales the Deployment that the group's members run in, by lag.
@@ -158,15 +158,17 @@ pub enum OffsetPosition {
     .message("maxReplicas must not be below minReplicas").field_path(".maxReplicas"))]
 pub struct GroupAutoscaling {
     /// What to scale, in the namespace of this object. Leave spec.replicas out of its manifest, and do not
-    /// point a HorizontalPodAutoscaler at it.
+    /// point a HorizontalPodAutoscaler at it. Of several ConsumerGroups with the same one the oldest scales it.
     pub target_ref: ScaleTarget,
     /// Never fewer, as long as the topics have as many partitions. With 0 the members go when there is nothing to
-    /// read. When absent, 1.
+    /// read; name the topics then, since without spec.topics records in partitions that the group has not
+    /// committed an offset for wake nobody. When absent, 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 10_000))]
     pub min_replicas: Option<i32>,
     /// Never more; and never more than the topics have partitions, since further members would have nothing to
-    /// read.
+    /// read. Where spec.topics names none, the topics are those that the group committed offsets for or
+    /// subscribed to.
     #[schemars(range(min = 1, max = 10_000))]
     pub max_replicas: i32,
     /// Records of lag for which one more member is wanted.

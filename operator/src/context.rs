@@ -11,6 +11,7 @@ use crate::api::events::Reporter;
 use crate::api::ledger::Ledger;
 use crate::api::status::Statuses;
 use crate::consumer_group::autoscale::Recommendations;
+use crate::consumer_group::targets::Targets;
 use crate::directory::Directory;
 use crate::links::Links;
 use crate::metrics::Metrics;
@@ -66,6 +67,8 @@ pub struct Scaling {
     pub demands: Mutex<HashMap<ObjectKey, Demand>>,
     /// Of groups.
     pub recommendations: Mutex<HashMap<ObjectKey, Recommendations>>,
+    /// Which group scales which Deployment.
+    pub targets: Targets,
     /// Numbers of members that the API would not give a Deployment.
     pub refused: Refusals<Problem>,
 }

@@ -160,6 +160,7 @@ pub fn topic_is_gone(context: &Context, key: &ObjectKey, want: Option<Want>) {
 /// As [`topic_is_gone`], of a ConsumerGroup.
 pub fn group_is_gone(context: &Context, key: &ObjectKey, want: Option<Want>) {
     context.scaling.recommendations.lock().remove(key);
+    context.scaling.targets.forget(key);
     context.scaling.refused.forget(key);
     forget(context, ConsumerGroup::KIND, key);
     if let Some(want) = want

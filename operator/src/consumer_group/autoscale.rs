@@ -58,9 +58,9 @@ fn wanted(spec: &ValidatedScaling, group: &GroupObservation) -> i32 {
 /// More members than partitions would have nothing to do, whatever the least is. Before anything is known of the
 /// partitions, the spec's own bounds hold.
 fn ceiling(spec: &ValidatedScaling, group: &GroupObservation) -> i32 {
-    match i32::try_from(group.counted().count()).unwrap_or(i32::MAX) {
-        0 => spec.replicas_max,
-        partitions => partitions.min(spec.replicas_max),
+    match group.partitions {
+        None | Some(0) => spec.replicas_max,
+        Some(partitions) => partitions.min(spec.replicas_max),
     }
 }
 
@@ -85,7 +85,8 @@ mod tests {
             let position = Position { committed: Some(0), end: *lag, ..Position::default() };
             (TopicPartition::new("t", number), position)
         });
-        GroupObservation { positions: positions.collect(), ..GroupObservation::default() }
+        let partitions = i32::try_from(lags.len()).ok();
+        GroupObservation { positions: positions.collect(), partitions, ..GroupObservation::default() }
     }
 
     #[test]
@@ -137,6 +138,8 @@ mod tests {
         assert_eq!(look(spec(1, 3), group(&[5000; 8])), 3);
         assert_eq!(look(spec(4, 10), group(&[0, 0])), 2, "not even for the least");
         assert_eq!(look(spec(4, 10), GroupObservation::default()), 4, "nobody knows the partitions yet");
+        let committed_for_one_of_twelve = GroupObservation { partitions: Some(12), ..group(&[0]) };
+        assert_eq!(look(spec(4, 20), committed_for_one_of_twelve), 4);
         assert_eq!(look(spec(0, 3), group(&[0; 4])), 0);
         assert_eq!(look(spec(0, 3), group(&[1, 0, 0])), 1, "one record wakes one member");
     }

@@ -10,6 +10,7 @@ pub mod reconcile;
 pub mod reset;
 pub mod scale;
 pub mod status;
+pub mod targets;
 pub mod validate;
 
 pub use validate::ValidatedGroup;

@@ -25,7 +25,7 @@ use crate::context::Context;
 use crate::directory::Want;
 use crate::kafka::connect::explained;
 use crate::kafka::groups::{self, GroupObservation};
-use crate::kafka::link::{Link, now_ms};
+use crate::kafka::link::{Health, Link, now_ms};
 use crate::membership::{self, Denied};
 use crate::names::{ObjectKey, is_paused};
 use crate::pass::Pass;
@@ -110,7 +110,9 @@ impl Pass<'_, ConsumerGroup> {
         }
         // What stands in the way of scaling does not keep the lag from being shown.
         let (mut desired_replicas, mut failed) = (self.before.desired_replicas, None);
-        match self.scale(group, &seen).await {
+        // Who waits for members to go does not send new ones.
+        let waits = matches!(decided, Some(Move::WaitForMembers(_) | Move::WaitForAnswer(_) | Move::Make(_)));
+        match self.scale(group, &seen, open && moved.is_none() && waits).await {
             Ok((desired, refused)) => {
                 desired_replicas = desired;
                 problem = problem.or(refused);
@@ -205,14 +207,25 @@ impl Pass<'_, ConsumerGroup> {
         self.tell("OffsetsReset", "Reset", note).await;
     }
 
-    /// The members that the lag asks for, where that is asked for, and why the Deployment does not get them.
+    /// The members that the lag asks for, where that is asked for, and why the Deployment does not get them. While
+    /// offsets are `to_move` it gets none besides those that it has.
     async fn scale(
         &self,
         group: &ValidatedGroup,
         seen: &GroupObservation,
+        to_move: bool,
     ) -> Result<(Option<i32>, Option<Problem>), ReconcileError> {
-        let Some(spec) = &group.autoscaling else { return Ok((None, None)) };
+        let targets = &self.context.scaling.targets;
+        let Some(spec) = &group.autoscaling else {
+            targets.forget(&self.key);
+            return Ok((None, None));
+        };
         let (client, namespace) = (&self.context.client, &self.key.namespace);
+        let made = self.object.metadata.creation_timestamp.as_ref().map(|made| made.0);
+        if let Err(other) = targets.claim(&spec.deployment, &self.key, made) {
+            let message = format!("Deployment {} is scaled by ConsumerGroup {}", spec.deployment, other.name);
+            return Ok((None, Some(Problem::new("ScaleTargetTaken", message))));
+        }
         let from = match present(client, namespace, &spec.deployment).await? {
             Ok(from) => from,
             Err(problem) => {
@@ -225,6 +238,7 @@ impl Pass<'_, ConsumerGroup> {
             let mut lately = self.context.scaling.recommendations.lock();
             lately.entry(self.key.clone()).or_default().look(spec, seen, from, Instant::now())
         };
+        let desired = if to_move { desired.min(from) } else { desired };
         if desired == from {
             return Ok((Some(desired), None));
         }
@@ -277,6 +291,10 @@ impl Pass<'_, ConsumerGroup> {
             return Ok(Err(membership::unreadable(&want.cluster)));
         };
         let link = self.context.links.get(&want.cluster, &cluster)?;
+        if link.health() == Health::Unknown {
+            // The first answer rings.
+            return Err(ReconcileError::NotNow);
+        }
         let _turn = link.group_turns.take(Instant::now()).ok_or(ReconcileError::NotItsTurn)?;
         let deleted = link.if_reachable(groups::delete(link.admin(), &want.name)).await;
         link.forget_group(&want.name);

@@ -35,6 +35,8 @@ pub async fn observe(
         Ok((described, offsets, expected)) => (described, BTreeMap::from_iter(offsets), expected),
         Err(error) => return interests.iter().map(|_| Err(ClientError::clone(&error))).collect(),
     };
+    let mut counts = expected;
+    counts.extend(partitions_read(admin, interests, &described, &offsets, &counts).await);
     let mut observations: Vec<Result<GroupObservation, ClientError>> = interests
         .iter()
         .map(|interest| {
@@ -42,7 +44,7 @@ pub async fn observe(
             let description = described.get(&interest.group).cloned().unwrap_or(Ok(None))?;
             let unasked = || Err(ClientError::Unknown { what: format!("group {}", interest.group) });
             let offsets = offsets.get(&interest.group).cloned().unwrap_or_else(unasked)?;
-            Ok(observation(interest, description, offsets, &expected))
+            Ok(observation(interest, description, offsets, &counts))
         })
         .collect();
     fill_ends(admin, &mut observations).await;
@@ -50,10 +52,10 @@ pub async fn observe(
     observations
 }
 
-async fn describe(
-    admin: &Admin,
-    groups: Vec<String>,
-) -> Result<BTreeMap<String, Result<Option<GroupDescription>, ClientError>>, ClientError> {
+/// What is told of groups; `None` for one that does not exist.
+type Described = BTreeMap<String, Result<Option<GroupDescription>, ClientError>>;
+
+async fn describe(admin: &Admin, groups: Vec<String>) -> Result<Described, ClientError> {
     let described = admin.describe_groups(groups).await?;
     let absent = |result: Result<GroupDescription, ClientError>| match result {
         Ok(group) if group.state == DEAD => Ok(None),
@@ -70,9 +72,58 @@ type Counts = BTreeMap<String, Result<Option<i32>, ClientError>>;
 /// Partition counts of all topics that somebody expects to be read.
 async fn expected_partitions(admin: &Admin, interests: &[GroupInterest]) -> Result<Counts, ClientError> {
     let names: BTreeSet<String> = interests.iter().flat_map(named).cloned().collect();
-    let views = topics::partitions(admin, names.into_iter().collect()).await?;
+    Ok(counted(topics::partitions(admin, names.into_iter().collect()).await?))
+}
+
+fn counted(views: BTreeMap<String, Result<Option<TopicView>, ClientError>>) -> Counts {
     let count = |view: TopicView| i32::try_from(view.partitions.len()).unwrap_or(i32::MAX);
-    Ok(views.into_iter().map(|(name, view)| (name, view.map(|view| view.map(count)))).collect())
+    views.into_iter().map(|(name, view)| (name, view.map(|view| view.map(count)))).collect()
+}
+
+/// Partition counts of the topics that groups read for which nobody names any. That they cannot be asked keeps nothing
+/// from being seen.
+async fn partitions_read(
+    admin: &Admin,
+    interests: &[GroupInterest],
+    described: &Described,
+    offsets: &BTreeMap<String, Result<GroupOffsets, ClientError>>,
+    known: &Counts,
+) -> Counts {
+    let mut names = BTreeSet::new();
+    for interest in interests.iter().filter(|interest| interest.topics.is_none()) {
+        let committed = offsets.get(&interest.group).and_then(|offsets| offsets.as_ref().ok());
+        let description = described.get(&interest.group).and_then(|group| group.as_ref().ok()?.as_ref());
+        names.extend(
+            topics_read(description, committed).into_iter().filter(|name| !known.contains_key(&**name)),
+        );
+    }
+    let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+    if names.is_empty() {
+        return Counts::new();
+    }
+    topics::partitions(admin, names).await.map(counted).unwrap_or_default()
+}
+
+/// Topics that a group committed for, or whose partitions its members have or ask for.
+fn topics_read(description: Option<&GroupDescription>, offsets: Option<&GroupOffsets>) -> BTreeSet<Arc<str>> {
+    let mut topics = description.map(subscribed).unwrap_or_default();
+    let committed = offsets.into_iter().flatten().filter(|(_, committed)| matches!(committed, Ok(Some(_))));
+    topics.extend(committed.map(|(partition, _)| Arc::clone(&partition.topic)));
+    topics
+}
+
+fn subscribed(description: &GroupDescription) -> BTreeSet<Arc<str>> {
+    let mut topics = BTreeSet::new();
+    for member in &description.members {
+        topics.extend(member.subscription.iter().map(|topic| Arc::from(topic.as_str())));
+        topics.extend(member.assignment.iter().map(|partition| Arc::clone(&partition.topic)));
+    }
+    topics
+}
+
+/// The sum over topics; topics that are not there have none.
+fn partition_count<'a>(topics: impl Iterator<Item = &'a str>, counts: &Counts) -> Option<i32> {
+    topics.map(|topic| counts.get(topic)?.as_ref().ok().map(|count| count.unwrap_or(0))).sum()
 }
 
 /// The topics that somebody names.
@@ -102,6 +153,13 @@ fn observation(
             None => {}
         }
     }
+    let partitions = match &interest.topics {
+        Some(topics) => partition_count(topics.iter().map(String::as_str), expected),
+        None => {
+            let read = topics_read(description.as_ref(), Some(&offsets));
+            partition_count(read.iter().map(|topic| &**topic), expected)
+        }
+    };
     for (partition, committed) in offsets.into_iter().filter(|(one, _)| interest.concerns(&one.topic)) {
         match committed {
             Ok(Some(CommittedOffset { offset, metadata, .. })) => {
@@ -120,19 +178,15 @@ fn observation(
     }
     let Some(description) = description else {
         let state = DEAD.to_owned();
-        return GroupObservation { state, positions, unanswered, ..GroupObservation::default() };
+        return GroupObservation { state, positions, partitions, unanswered, ..GroupObservation::default() };
     };
-    let mut subscribed = BTreeSet::new();
-    for member in &description.members {
-        subscribed.extend(member.subscription.iter().map(|topic| Arc::from(topic.as_str())));
-        subscribed.extend(member.assignment.iter().map(|partition| Arc::clone(&partition.topic)));
-    }
     GroupObservation {
+        members: i32::try_from(description.members.len()).unwrap_or(i32::MAX),
+        subscribed: subscribed(&description),
         state: description.state,
         assignor: description.protocol,
-        members: i32::try_from(description.members.len()).unwrap_or(i32::MAX),
-        subscribed,
         positions,
+        partitions,
         unanswered,
     }
 }

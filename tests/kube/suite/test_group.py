@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -27,6 +28,8 @@ READER = {
     },
 }  # fmt: skip
 
+# A group is looked at for scaling every 10 s.
+SCALED_EVERY_S = 15
 FIGURES = {"millrace_topic_lag_records", "millrace_consumer_group_records_per_second", "millrace_consumer_group_lag_records"}
 
 
@@ -184,6 +187,35 @@ def test_a_move_is_made_once_whenever_the_operator_dies(shop, operator):
     kill(operator)
     shop.wait_for("consumergroup torn-0", "has read all", lambda one: one["status"].get("lagRecords") == 0, 90)
     assert lag_of(shop, "torn-0") == 0
+
+
+def test_members_that_are_stopped_for_a_reset_stay_so_and_one_group_scales_them(shop):
+    shop.apply(topic("redone", partitions=2))
+    shop.wait_ready("topic/redone")
+    log_lines(shop, "redone", 0, 20)
+    readers = reader(shop, "--topic", "redone", "--group", "redoers")
+    shop.kubectl("apply -f -", stdin=readers)
+    # Somebody else's members keep the group from being empty.
+    shop.kubectl("apply -f -", stdin=readers.replace('"reader"', '"lingerer"'))
+    scaling = {"targetRef": {"name": "reader"}, "minReplicas": 1, "maxReplicas": 2, "lagPerReplica": 10, "stabilizationSeconds": 5}
+    spec = {"topics": ["redone"], "autoscaling": scaling}
+    shop.apply(group("redoers", **spec))
+    shop.wait_for("consumergroup redoers", "has read all of it", lambda one: one.get("status", {}).get("lagRecords") == 0)
+    shop.apply(group("rivals", **spec))
+    taken = shop.wait_condition("consumergroup rivals", "Ready", "False", "ScaleTargetTaken")
+    assert "ConsumerGroup redoers" in taken["message"], taken
+    shop.kubectl("delete consumergroup rivals --timeout=30s")
+    shop.apply(group("redoers", **spec, offsetReset={"id": "again", "to": {"position": "Earliest"}}))
+    shop.wait_condition("consumergroup redoers", "OffsetsReset", "False", "WaitingForMembers")
+    shop.kubectl("scale deployment reader --replicas 0")
+    time.sleep(SCALED_EVERY_S)
+    assert shop.get("deployment reader")["spec"]["replicas"] == 0, "the members that it waits for are gone"
+    shop.kubectl("scale deployment lingerer --replicas 0")
+    shop.wait_condition("consumergroup redoers", "OffsetsReset", "True", "Done")
+    shop.wait_for("deployment reader", "has members for the 20 records", lambda one: one["spec"]["replicas"] > 0)
+    shop.wait_for("consumergroup redoers", "has read them again", lambda one: one["status"].get("lagRecords") == 0)
+    shop.kubectl("delete consumergroup redoers --timeout=30s")
+    shop.kubectl("delete deployment reader lingerer")
 
 
 def test_lag_in_seconds_has_a_limit_of_its_own(shop):

@@ -24,6 +24,7 @@ fn consuming(lag: i64) -> GroupObservation {
         members: 2,
         subscribed: [Arc::from("orders")].into(),
         positions: [(TopicPartition::new("orders", 0), position)].into(),
+        partitions: Some(1),
         unanswered: Default::default(),
     }
 }

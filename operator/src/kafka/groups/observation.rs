@@ -40,6 +40,9 @@ pub struct GroupObservation {
     pub subscribed: BTreeSet<Arc<str>>,
     /// Where it stands in each partition that is looked at, as far as that could be asked.
     pub positions: BTreeMap<TopicPartition, Position>,
+    /// How many partitions the topics that count have, or, where none are named, those that the group committed for or
+    /// subscribed to; `None` where that is not known.
+    pub partitions: Option<i32>,
     /// Topics with partitions that count and could not be asked, such as those without a leader; why, for one
     /// partition of each.
     pub unanswered: BTreeMap<Arc<str>, ClientError>,
