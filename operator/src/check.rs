@@ -183,7 +183,8 @@ fn together(manifests: &[Manifest]) -> Vec<Finding> {
     findings
 }
 
-fn want(manifest: &Manifest, key: &ObjectKey) -> Option<Want> {
+/// What a Topic or ConsumerGroup is about in Kafka.
+pub(crate) fn want(manifest: &Manifest, key: &ObjectKey) -> Option<Want> {
     let (reference, name) = match manifest.kind() {
         "Topic" => {
             let topic: Topic = serde_json::from_value(manifest.value.clone()).ok()?;

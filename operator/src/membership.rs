@@ -70,7 +70,11 @@ fn belongs(
     key: &ObjectKey,
 ) -> Result<ClusterEntry, Verdict> {
     let Some(cluster) = cluster else {
-        return Err(Verdict::no(READY, "ClusterNotFound", format!("there is no BrokerCluster {key}")));
+        return Err(Verdict::no(
+            READY,
+            "ClusterNotFound",
+            format!("there is no BrokerCluster {key} in the namespaces that this operator looks after"),
+        ));
     };
     if !cluster.allows(key, &object.namespace) {
         let message = format!(

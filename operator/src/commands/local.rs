@@ -16,7 +16,7 @@ use crate::check::Checker;
 use crate::kafka::connect::{connect, explained};
 use crate::kafka::link::Link;
 use crate::local::pass::{Depth, Mode, PAUSED, Report, Row, WOULD_CHANGE, pass};
-use crate::local::set::{ResourceSet, load};
+use crate::local::set::{ClusterName, ResourceSet, load};
 
 /// What `local` can be told.
 #[derive(Debug, Args)]
@@ -27,6 +27,9 @@ pub(super) struct LocalArgs {
     /// Brokers to start from, host:port,host:port
     #[arg(short, long, env = "BOOTSTRAP_SERVER")]
     bootstrap_server: String,
+    /// The cluster whose manifests count, as [NAMESPACE/]NAME; needed where they are of several
+    #[arg(long)]
+    cluster: Option<ClusterName>,
     /// Show what would change, and change nothing
     #[arg(long)]
     dry_run: bool,
@@ -44,7 +47,7 @@ pub(super) struct LocalArgs {
 /// Exit code 0 when every resource is as its manifest says, or with --dry-run would be; 1 otherwise.
 pub(super) async fn run(args: LocalArgs) -> anyhow::Result<ExitCode> {
     let checker = Checker::new()?;
-    let set = match load(&checker, &args.filename)? {
+    let set = match load(&checker, &args.filename, args.cluster.as_ref())? {
         Ok(set) => set,
         Err(findings) => {
             print_findings(&findings)?;
@@ -53,6 +56,9 @@ pub(super) async fn run(args: LocalArgs) -> anyhow::Result<ExitCode> {
     };
     if set.skipped > 0 {
         eprintln!("{} BrokerClusters are skipped: they need Kubernetes", set.skipped);
+    }
+    if set.elsewhere > 0 {
+        eprintln!("{} Topics and ConsumerGroups of other clusters are skipped", set.elsewhere);
     }
     let link = Link::start(connect(&args.bootstrap_server)?, None, Arc::new(|_| {}));
     let mode = Mode {
@@ -114,7 +120,7 @@ async fn keep_passing(
             Some(error) => eprintln!("{}", explained(&error)),
         }
         tokio::time::sleep(Duration::from_secs(args.interval)).await;
-        match load(checker, &args.filename) {
+        match load(checker, &args.filename, args.cluster.as_ref()) {
             Ok(Ok(read)) => set = read,
             Ok(Err(findings)) => print_findings(&findings)?,
             Err(error) => eprintln!("{error:#}"),

@@ -22,6 +22,7 @@ const SCENARIOS: &[fn(&Workplace)] = &[
     scenarios::what_the_broker_refuses_is_said,
     scenarios::partitions_do_not_shrink,
     scenarios::what_needs_kubernetes_is_said,
+    scenarios::of_several_clusters_one_is_chosen,
     scenarios::what_is_paused_is_left_alone,
     scenarios::null_is_hands_off,
     scenarios::groups_show_their_lag,

@@ -64,6 +64,20 @@ pub(crate) fn what_needs_kubernetes_is_said(at: &Workplace) {
     assert_eq!(at.partitions("grows"), 1);
 }
 
+pub(crate) fn of_several_clusters_one_is_chosen(at: &Workplace) {
+    let of_another = topic("of-another", "partitions: 2").replace("{name: main}", "{name: other}");
+    at.write(&[topic("of-this", "partitions: 1"), of_another].concat());
+    let both = at.local(&[]);
+    assert_eq!(both.code, 1, "{}", both.out);
+    assert!(both.err.contains("the manifests are of main, other: choose with --cluster"), "{}", both.err);
+    let none = at.local(&["--cluster", "mian"]);
+    assert!(none.code == 1 && none.err.contains("of main, other"), "{}", none.err);
+    let one = at.local(&["--cluster", "other"]);
+    assert_eq!(one.code, 0, "{}{}", one.out, one.err);
+    assert!(one.err.contains("1 Topics and ConsumerGroups of other clusters are skipped"), "{}", one.err);
+    assert_eq!((at.partitions("of-another"), at.partitions("of-this")), (2, 0));
+}
+
 pub(crate) fn what_is_paused_is_left_alone(at: &Workplace) {
     let paused = |manifest: String, name: &str| {
         let annotated = format!("{{name: {name}, annotations: {{millrace.dev/pause: 'true'}}}}");
