@@ -39,7 +39,8 @@ const GRACE_SECONDS: i64 = 60;
 /// may hold on to its address for CoreDNS's 5 seconds: who reconnects to an address that is gone is not even
 /// refused, and waits for its timeout, which is 10 seconds with Java and 30 with kafka-python.
 const FAREWELL_SECONDS: i64 = 6;
-/// How long a broker may take to start: logs that were not closed are read again.
+/// How long a broker may take until it answers at all, which it does before it opens its logs: while it reads those
+/// again that were not closed it lives, and is not ready.
 const START_SECONDS: i32 = 3600;
 
 /// What the StatefulSet depends on, beside the spec.
