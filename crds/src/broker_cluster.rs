@@ -75,8 +75,8 @@ pub struct BrokerClusterSpec {
     /// run time are changed at run time, the others by restarting the brokers. One that is changed at run
     /// time is enforced: when somebody changes it for all brokers by other means, it is set back, and one
     /// that is absent here goes back to its default. What is set for one broker alone is left, and wins. A
-    /// setting or value that the brokers do not know keeps them from serving once they are restarted: the
-    /// status says which, and the next spec mends it. The operator itself sets node.id, broker.id, cluster.id,
+    /// setting that running brokers do not know is refused; a value that they cannot start with keeps them
+    /// from serving once they are restarted: the status says which, and the next spec mends it. The operator itself sets node.id, broker.id, cluster.id,
     /// process.roles, the listeners, the log directories, http.listen and broker.rack, and refuses them here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "crate::schema::settings")]

@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use millrace_client::{Admin, ClientError};
+use millrace_client::{Admin, AlterConfigOp, AlterOp, ClientError};
 use millrace_protocol::ErrorCode;
 
 use super::plan::roll::{MinInsync, replicated_topics};
-use crate::kafka::cluster::{ReplicaSet, alter_settings, settings};
+use crate::kafka::cluster::{ReplicaSet, alter_settings, settings, try_settings};
 use crate::kafka::settings::{SettingChange, changes, operation};
 use crate::kafka::topics;
 use crate::problem::Problem;
@@ -45,6 +45,30 @@ pub async fn apply(admin: &Admin, wanted: &BTreeMap<String, String>) -> Result<A
             Some(refusal) => Ok(Applied { done: Vec::new(), refused: Some(refusal) }),
             None => Err(error),
         },
+    }
+}
+
+/// The first setting that brokers do not know, of those that they read when they start: with it they would not serve any
+/// more. That they take none of the others at run time says that they know them.
+///
+/// # Errors
+/// What reaching a broker meets.
+pub async fn unknown(
+    admin: &Admin,
+    at_start: &BTreeMap<String, String>,
+) -> Result<Option<Problem>, ClientError> {
+    if at_start.is_empty() {
+        return Ok(None);
+    }
+    let set = |(name, value): (&String, &String)| AlterConfigOp {
+        name: name.clone(),
+        op: AlterOp::Set,
+        value: Some(value.clone()),
+    };
+    match try_settings(admin, at_start.iter().map(set).collect()).await {
+        Err(error) if error.code() == Some(ErrorCode::INVALID_CONFIG) => Ok(Problem::refusal(&error)),
+        Err(error) if error.code().is_none() => Err(error),
+        _ => Ok(None),
     }
 }
 

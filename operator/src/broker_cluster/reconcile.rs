@@ -114,12 +114,20 @@ impl Pass<'_, BrokerCluster> {
     ) -> Result<Action, ReconcileError> {
         let client = &self.context.client;
         let mut children = observe(client, cluster).await?;
+        let health = link.health();
+        if health == Health::Reachable
+            && children.all_serve(cluster)
+            && self.is_news_to_brokers(cluster)
+            && let Some(problem) = live::unknown(link.admin(), &cluster.config.at_start).await?
+        {
+            self.refuse(Verdict::no(READY, problem.reason, problem.message)).await?;
+            return Ok(Action::requeue(SETTLED));
+        }
         let written = self.apply_all(cluster, &children).await?;
         if written {
             children = observe(client, cluster).await?;
         }
         let advertised = children.advertised(cluster, &self.before.listeners);
-        let health = link.health();
         let mut roll = self.roll(cluster, &children, link, &health).await?;
         if let Step::Restart(broker) = roll {
             if self.restart(&children, broker).await? {
@@ -151,6 +159,14 @@ impl Pass<'_, BrokerCluster> {
         self.tell_news(&status).await;
         self.publish(&status).await?;
         Ok(Action::requeue(if settled { SETTLED } else { next_look(&status.conditions, Timestamp::now()) }))
+    }
+
+    /// The spec is not what the brokers serve with, and they are of its image: another one may know other settings.
+    fn is_news_to_brokers(&self, cluster: &ValidatedCluster) -> bool {
+        let conditions = &self.before.conditions;
+        let seen = find(conditions, READY).and_then(|ready| ready.observed_generation);
+        let serve = is_true(conditions, READY) && seen == self.generation();
+        !serve && self.before.image.as_ref() == Some(&cluster.image)
     }
 
     /// Applies every child that is not as it should be. Services come first: brokers are told the addresses

@@ -82,6 +82,14 @@ pub async fn alter_settings(admin: &Admin, operations: Vec<AlterConfigOp>) -> Re
     only(admin.incremental_alter_configs(vec![(all_brokers(), operations)], false).await?)
 }
 
+/// What the brokers say to settings of all of them, without taking any.
+///
+/// # Errors
+/// The brokers' refusal, which names the setting.
+pub async fn try_settings(admin: &Admin, operations: Vec<AlterConfigOp>) -> Result<(), ClientError> {
+    only(admin.incremental_alter_configs(vec![(all_brokers(), operations)], true).await?)
+}
+
 /// The replicas of every partition.
 ///
 /// # Errors

@@ -138,9 +138,16 @@ def test_a_wrong_setting_is_named_in_the_status_and_taken_back(shop):
     assert broken.code == 0, str(broken)
     condition = shop.wait_condition("brokercluster main", "Ready", "False", "InvalidConfig")
     assert "log.dirs" in condition["message"], condition
+    broker = pod_uid(shop)
     shop.apply(manifest(config={**good, "num.partitoins": 3}))
+    says = lambda *words: lambda one: any(all(word in seen["message"] for word in words) for seen in one["status"]["conditions"])
+    shop.wait_for("brokercluster main", "says what was meant", says("num.partitoins", "did you mean num.partitions"))
+    shop.wait_condition("brokercluster main", "Ready", "False", "InvalidConfig")
+    assert pod_uid(shop) == broker, "it serves on with the settings that it has"
+    # What a broker finds only when it starts.
+    shop.apply(manifest(config={**good, "num.partitions": "many"}))
     condition = shop.wait_condition("brokercluster main", "Ready", "False", "BrokerFailing", 120)
-    assert "num.partitoins" in condition["message"] and "num.partitions" in condition["message"], condition
+    assert "num.partitions" in condition["message"] and "many" in condition["message"], condition
     shop.apply(manifest(config=good))
     shop.wait_ready("brokercluster/main", deadline_s=120)
 
