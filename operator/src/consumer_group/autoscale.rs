@@ -29,7 +29,8 @@ impl Recommendations {
         }
         let wanted = wanted(spec, group);
         self.push(wanted, now, spec.stabilization);
-        let lately = self.falling.front().map_or(wanted, |(_, greatest)| *greatest).min(ceiling(spec, group));
+        let lately = self.falling.front().map_or(wanted, |(_, greatest)| *greatest);
+        let lately = lately.min(ceiling(spec, group, present));
         if group.is_whole() {
             lately
         } else {
@@ -55,11 +56,12 @@ fn wanted(spec: &ValidatedScaling, group: &GroupObservation) -> i32 {
     i32::try_from(members).unwrap_or(i32::MAX).clamp(spec.replicas_min, spec.replicas_max)
 }
 
-/// More members than partitions would have nothing to do, whatever the least is. Before anything is known of the
-/// partitions, the spec's own bounds hold.
-fn ceiling(spec: &ValidatedScaling, group: &GroupObservation) -> i32 {
+/// More members than partitions would have nothing to do, whatever the least is. Before there are partitions the spec's
+/// own bounds hold; while nobody knows how many there are, no members come besides those that there are.
+fn ceiling(spec: &ValidatedScaling, group: &GroupObservation, present: i32) -> i32 {
     match group.partitions {
-        None | Some(0) => spec.replicas_max,
+        None => present.clamp(spec.replicas_min, spec.replicas_max),
+        Some(0) => spec.replicas_max,
         Some(partitions) => partitions.min(spec.replicas_max),
     }
 }
@@ -137,7 +139,14 @@ mod tests {
         assert_eq!(look(spec(1, 10), group(&[5000, 5000])), 2);
         assert_eq!(look(spec(1, 3), group(&[5000; 8])), 3);
         assert_eq!(look(spec(4, 10), group(&[0, 0])), 2, "not even for the least");
-        assert_eq!(look(spec(4, 10), GroupObservation::default()), 4, "nobody knows the partitions yet");
+        let no_partitions = GroupObservation { partitions: Some(0), ..GroupObservation::default() };
+        assert_eq!(look(spec(4, 10), no_partitions), 4, "there are none yet");
+        let unknown = GroupObservation { partitions: None, ..group(&[5000, 5000]) };
+        assert_eq!(
+            Recommendations::default().look(&spec(1, 10), &unknown, 2, now),
+            2,
+            "nobody knows how many"
+        );
         let committed_for_one_of_twelve = GroupObservation { partitions: Some(12), ..group(&[0]) };
         assert_eq!(look(spec(4, 20), committed_for_one_of_twelve), 4);
         assert_eq!(look(spec(0, 3), group(&[0; 4])), 0);
