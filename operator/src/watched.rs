@@ -112,6 +112,7 @@ pub fn group(context: &Context, known: &mut Known, event: &Event<DeserializeGuar
         let ready = group.status.as_ref().and_then(|status| find(&status.conditions, READY));
         let has = ready.is_some_and(|ready| ready.reason != RESOURCE_CONFLICT);
         put(&context.directory.groups, &context.bells.groups, want, has, group);
+        claim_target(context, group);
     }
     for key in known.take(event) {
         let want = context.directory.groups.remove(&key).map(|(want, rivals)| {
@@ -120,6 +121,14 @@ pub fn group(context: &Context, known: &mut Known, event: &Event<DeserializeGuar
         });
         group_is_gone(context, &key, want);
     }
+}
+
+/// Notes the Deployment that a group would scale, as long as the group stays.
+pub fn claim_target(context: &Context, group: &ConsumerGroup) {
+    let scaling = group.spec.autoscaling.as_ref().filter(|_| group.meta().deletion_timestamp.is_none());
+    let made = group.meta().creation_timestamp.as_ref().map(|made| made.0);
+    let target = scaling.map(|scaling| scaling.target_ref.name.as_str());
+    context.scaling.targets.note(&ObjectKey::of(group), made, target);
 }
 
 /// The topic that a resource is about.

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::validate::ValidatedScaling;
-use crate::kafka::groups::GroupObservation;
+use crate::kafka::groups::{GroupObservation, STABLE};
 
 /// What the lag asked for lately: in falling order, so that the greatest in the window is in front.
 #[derive(Debug, Clone, Default)]
@@ -31,11 +31,7 @@ impl Recommendations {
         self.push(wanted, now, spec.stabilization);
         let lately = self.falling.front().map_or(wanted, |(_, greatest)| *greatest);
         let lately = lately.min(ceiling(spec, group, present));
-        if group.is_whole() {
-            lately
-        } else {
-            lately.max(present.clamp(spec.replicas_min, spec.replicas_max))
-        }
+        if group.is_whole() { lately } else { lately.max(present.min(spec.replicas_max)) }
     }
 
     fn push(&mut self, wanted: i32, now: Instant, window: Duration) {
@@ -57,12 +53,15 @@ fn wanted(spec: &ValidatedScaling, group: &GroupObservation) -> i32 {
 }
 
 /// More members than partitions would have nothing to do, whatever the least is. Before there are partitions the spec's
-/// own bounds hold; while nobody knows how many there are, no members come besides those that there are.
+/// own bounds hold; while nobody knows how many there are, no members come besides those that there are. While members
+/// come and go brokers do not tell what they subscribe to: then those that there are stay.
 fn ceiling(spec: &ValidatedScaling, group: &GroupObservation, present: i32) -> i32 {
+    let present = present.min(spec.replicas_max);
     match group.partitions {
-        None => present.clamp(spec.replicas_min, spec.replicas_max),
+        None => present,
         Some(0) => spec.replicas_max,
-        Some(partitions) => partitions.min(spec.replicas_max),
+        Some(partitions) if group.state == STABLE => partitions.min(spec.replicas_max),
+        Some(partitions) => partitions.min(spec.replicas_max).max(present),
     }
 }
 
@@ -88,7 +87,8 @@ mod tests {
             (TopicPartition::new("t", number), position)
         });
         let partitions = i32::try_from(lags.len()).ok();
-        GroupObservation { positions: positions.collect(), partitions, ..GroupObservation::default() }
+        let (positions, state) = (positions.collect(), STABLE.to_owned());
+        GroupObservation { state, positions, partitions, ..GroupObservation::default() }
     }
 
     #[test]
@@ -142,11 +142,16 @@ mod tests {
         let no_partitions = GroupObservation { partitions: Some(0), ..GroupObservation::default() };
         assert_eq!(look(spec(4, 10), no_partitions), 4, "there are none yet");
         let unknown = GroupObservation { partitions: None, ..group(&[5000, 5000]) };
-        assert_eq!(
-            Recommendations::default().look(&spec(1, 10), &unknown, 2, now),
-            2,
-            "nobody knows how many"
-        );
+        let look_at_two = |spec: ValidatedScaling, group: &GroupObservation| {
+            Recommendations::default().look(&spec, group, 2, now)
+        };
+        assert_eq!(look_at_two(spec(1, 10), &unknown), 2, "nobody knows how many");
+        assert_eq!(look_at_two(spec(4, 10), &unknown), 2, "not even the least");
+        let known_in_part = GroupObservation { partitions: Some(1), ..group(&[5000]) };
+        assert_eq!(look_at_two(spec(1, 10), &known_in_part), 1);
+        let rebalancing = GroupObservation { state: "PreparingRebalance".into(), ..known_in_part };
+        assert_eq!(look_at_two(spec(1, 10), &rebalancing), 2, "nobody tells what the members subscribe to");
+        assert_eq!(look(spec(0, 10), rebalancing), 1);
         let committed_for_one_of_twelve = GroupObservation { partitions: Some(12), ..group(&[0]) };
         assert_eq!(look(spec(4, 20), committed_for_one_of_twelve), 4);
         assert_eq!(look(spec(0, 3), group(&[0; 4])), 0);

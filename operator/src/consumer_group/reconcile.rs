@@ -30,7 +30,7 @@ use crate::membership::{self, Denied};
 use crate::names::{ObjectKey, is_paused};
 use crate::pass::Pass;
 use crate::problem::Problem;
-use crate::watched::group_wanted;
+use crate::watched::{claim_target, group_wanted};
 
 /// A settled group is looked at again after this long, whatever the watches and polls may have missed.
 const SETTLED: Duration = Duration::from_secs(600);
@@ -89,6 +89,7 @@ impl Pass<'_, ConsumerGroup> {
 
     /// Not possible until the resource, the cluster or another resource changes.
     async fn turn_down(&self, verdict: Verdict) -> Result<Action, ReconcileError> {
+        self.context.scaling.targets.forget(&self.key);
         self.refuse(verdict).await?;
         Ok(Action::requeue(SETTLED))
     }
@@ -215,14 +216,13 @@ impl Pass<'_, ConsumerGroup> {
         seen: &GroupObservation,
         to_move: bool,
     ) -> Result<(Option<i32>, Option<Problem>), ReconcileError> {
-        let targets = &self.context.scaling.targets;
-        let Some(spec) = &group.autoscaling else {
-            targets.forget(&self.key);
-            return Ok((None, None));
-        };
+        let Some(spec) = &group.autoscaling else { return Ok((None, None)) };
         let (client, namespace) = (&self.context.client, &self.key.namespace);
-        let made = self.object.metadata.creation_timestamp.as_ref().map(|made| made.0);
-        if let Err(other) = targets.claim(&spec.deployment, &self.key, made) {
+        // One that was turned down before claims it again.
+        claim_target(self.context, &self.object);
+        if let Some(other) = self.context.scaling.targets.rival(&self.key) {
+            // What was asked for before tells nothing by the time that it has the Deployment.
+            self.context.scaling.recommendations.lock().remove(&self.key);
             let message = format!("Deployment {} is scaled by ConsumerGroup {}", spec.deployment, other.name);
             return Ok((None, Some(Problem::new("ScaleTargetTaken", message))));
         }

@@ -9,6 +9,7 @@ use super::{ValidatedGroup, history};
 use crate::conditions::{LAGGING, OFFSETS_RESET, READY, Verdict, find, is_true, merged};
 use crate::kafka::connect::explained;
 use crate::kafka::groups::GroupObservation;
+use crate::kafka::groups::STABLE;
 use crate::kafka::rates::steady;
 use crate::problem::Problem;
 
@@ -104,7 +105,7 @@ fn ready(from: &Ingredients<'_>) -> Verdict {
     if seen.members == 0 {
         return Verdict::yes(READY, "Inactive", "the group has committed offsets and no members");
     }
-    if seen.state != "Stable" {
+    if seen.state != STABLE {
         return Verdict::yes(READY, "Rebalancing", "the group's members are sharing the partitions anew");
     }
     let unread = from.group.topics.iter().flatten().filter(|topic| !seen.subscribed.contains(topic.as_str()));

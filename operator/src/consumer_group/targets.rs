@@ -1,7 +1,7 @@
 //! Which group scales which Deployment: two would have it back and forth. The oldest has it, as with the groups
-//! themselves. Pure.
+//! themselves; one that is paused keeps it. Pure.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use k8s_openapi::jiff::Timestamp;
 use parking_lot::Mutex;
@@ -14,45 +14,40 @@ pub struct Targets {
     claims: Mutex<Claims>,
 }
 
+/// Oldest first.
+type Claim = (Option<Timestamp>, ObjectKey);
+
 #[derive(Debug, Default)]
 struct Claims {
-    /// Who has a Deployment, and since when there is that group.
-    holders: HashMap<ObjectKey, (Option<Timestamp>, ObjectKey)>,
-    /// The Deployment of each that has one.
-    targets: HashMap<ObjectKey, ObjectKey>,
+    /// Who would scale a Deployment.
+    groups: HashMap<ObjectKey, BTreeSet<Claim>>,
+    /// What each group would scale.
+    targets: HashMap<ObjectKey, (ObjectKey, Claim)>,
 }
 
 impl Targets {
-    /// Gives the Deployment in its namespace to a group that was `made` then.
-    ///
-    /// # Errors
-    /// The older group that has it.
-    pub fn claim(
-        &self,
-        deployment: &str,
-        group: &ObjectKey,
-        made: Option<Timestamp>,
-    ) -> Result<(), ObjectKey> {
+    /// A group that was `made` then scales a Deployment of its namespace, or none.
+    pub fn note(&self, group: &ObjectKey, made: Option<Timestamp>, deployment: Option<&str>) {
         let mut claims = self.claims.lock();
-        let target = ObjectKey { namespace: group.namespace.clone(), name: deployment.to_owned() };
-        if claims.targets.get(group).is_some_and(|had| *had != target) {
-            claims.forget(group);
+        claims.forget(group);
+        if let Some(name) = deployment {
+            let target = ObjectKey { namespace: group.namespace.clone(), name: name.to_owned() };
+            let claim = (made, group.clone());
+            claims.groups.entry(target.clone()).or_default().insert(claim.clone());
+            claims.targets.insert(group.clone(), (target, claim));
         }
-        if let Some((since, holder)) = claims.holders.get(&target)
-            && holder != group
-        {
-            let holder = holder.clone();
-            if (*since, &holder) < (made, group) {
-                return Err(holder);
-            }
-            claims.forget(&holder);
-        }
-        claims.holders.insert(target.clone(), (made, group.clone()));
-        claims.targets.insert(group.clone(), target);
-        Ok(())
     }
 
-    /// A group scales nothing any more.
+    /// The older group that scales the Deployment which this one would scale.
+    #[must_use]
+    pub fn rival(&self, group: &ObjectKey) -> Option<ObjectKey> {
+        let claims = self.claims.lock();
+        let (target, _) = claims.targets.get(group)?;
+        let (_, oldest) = claims.groups.get(target)?.first()?;
+        (oldest != group).then(|| oldest.clone())
+    }
+
+    /// A group scales nothing: it is gone, or may not.
     pub fn forget(&self, group: &ObjectKey) {
         self.claims.lock().forget(group);
     }
@@ -60,8 +55,12 @@ impl Targets {
 
 impl Claims {
     fn forget(&mut self, group: &ObjectKey) {
-        if let Some(target) = self.targets.remove(group) {
-            self.holders.remove(&target);
+        let Some((target, claim)) = self.targets.remove(group) else { return };
+        if let Some(groups) = self.groups.get_mut(&target) {
+            groups.remove(&claim);
+            if groups.is_empty() {
+                self.groups.remove(&target);
+            }
         }
     }
 }
@@ -76,13 +75,20 @@ mod tests {
         let key = |namespace: &str, name: &str| ObjectKey { namespace: namespace.into(), name: name.into() };
         let (old, new, apart) = (key("shop", "z"), key("shop", "a"), key("other", "a"));
         let at = |second| Some(Timestamp::from_second(second).unwrap());
-        assert_eq!(targets.claim("readers", &new, at(2)), Ok(()));
-        assert_eq!(targets.claim("readers", &old, at(1)), Ok(()), "it was only seen later");
-        assert_eq!(targets.claim("readers", &new, at(2)), Err(old.clone()));
-        assert_eq!(targets.claim("readers", &apart, at(3)), Ok(()), "of another namespace");
-        assert_eq!(targets.claim("writers", &old, at(1)), Ok(()));
-        assert_eq!(targets.claim("readers", &new, at(2)), Ok(()), "the other has another one now");
+        targets.note(&new, at(2), Some("readers"));
+        assert_eq!(targets.rival(&new), None);
+        targets.note(&old, at(1), Some("readers"));
+        targets.note(&apart, at(1), Some("readers"));
+        assert_eq!(targets.rival(&new), Some(old.clone()), "it was only seen later");
+        assert_eq!((targets.rival(&old), targets.rival(&apart)), (None, None));
+        targets.note(&old, at(1), Some("writers"));
+        assert_eq!(targets.rival(&new), None, "the other has another one now");
+        targets.note(&old, at(1), Some("readers"));
         targets.forget(&old);
-        assert_eq!(targets.claim("writers", &new, at(2)), Ok(()));
+        assert_eq!((targets.rival(&new), targets.rival(&old)), (None, None));
+        targets.note(&new, at(2), None);
+        targets.forget(&apart);
+        let claims = targets.claims.lock();
+        assert!(claims.groups.is_empty() && claims.targets.is_empty());
     }
 }

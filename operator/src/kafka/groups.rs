@@ -15,7 +15,7 @@ use super::topics;
 
 mod observation;
 
-pub use observation::{DEAD, GroupInterest, GroupObservation, Position, Unaged};
+pub use observation::{DEAD, GroupInterest, GroupObservation, Position, STABLE, Unaged};
 
 /// Observes groups; `times` remembers when records were written, between calls. What brokers do not answer within
 /// the limit of `admin` is missing in those groups alone that it concerns.

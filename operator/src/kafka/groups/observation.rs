@@ -8,6 +8,9 @@ use millrace_client::{ClientError, TopicPartition};
 /// The state of a group that does not exist (`ClassicGroupState.DEAD`).
 pub const DEAD: &str = "Dead";
 
+/// The state of a group whose members have their partitions (`ClassicGroupState.STABLE`).
+pub const STABLE: &str = "Stable";
+
 /// A group to observe.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GroupInterest {
