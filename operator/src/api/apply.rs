@@ -43,6 +43,24 @@ where
     Ok(true)
 }
 
+/// Deletes a child, unless it is somebody else's. Whether there was one; that it was gone already is fine.
+///
+/// # Errors
+/// What the API says.
+pub async fn delete_own<K>(client: &Client, child: &ObjectMeta) -> Result<bool, ReconcileError>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug,
+{
+    let (namespace, name) =
+        (child.namespace.as_deref().unwrap_or_default(), child.name.as_deref().unwrap_or_default());
+    let there = Api::<K>::namespaced(client.clone(), namespace).get_metadata_opt(name).await?;
+    if there.is_none_or(|there| taken(there.meta(), child).is_some()) {
+        return Ok(false);
+    }
+    delete::<K>(client, namespace, name).await?;
+    Ok(true)
+}
+
 /// Whose an object is, where it is not that of `wanted`'s owner. One without an owner was let go by it, or somebody else
 /// made it.
 fn taken(there: &ObjectMeta, wanted: &ObjectMeta) -> Option<String> {

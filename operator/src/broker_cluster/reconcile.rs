@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Service};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
 use kube::core::DeserializeGuard;
@@ -16,8 +17,9 @@ use serde_json::json;
 use super::ValidatedCluster;
 use super::build::properties::Advertised;
 use super::build::{
-    config_map::config_map, network_policy::network_policy, pod_disruption_budget::pod_disruption_budget,
-    service, service_account::service_account, stateful_set::stateful_set,
+    config_map::config_map, metadata, network_policy::network_policy,
+    pod_disruption_budget::pod_disruption_budget, service, service_account::service_account,
+    stateful_set::stateful_set,
 };
 use super::observe::{ClusterChildren, observe};
 use super::plan::roll::{ClusterState, Step, next};
@@ -25,7 +27,7 @@ use super::plan::storage;
 use super::status::{Ingredients, observed, obstacle, replaced, storage_verdict};
 use super::validate::validate;
 use super::{live, names};
-use crate::api::apply::{apply, delete};
+use crate::api::apply::{apply, delete, delete_own};
 use crate::api::error::ReconcileError;
 use crate::conditions::{PROGRESSING, READY, Verdict, age, find, is_true, with_verdicts};
 use crate::context::Context;
@@ -205,14 +207,7 @@ impl Pass<'_, BrokerCluster> {
         if let Some(policy) = network_policy(cluster) {
             return apply(client, ledger, &policy).await;
         }
-        let name = names::shared(&self.key.name);
-        let api: Api<k8s_openapi::api::networking::v1::NetworkPolicy> =
-            Api::namespaced(client.clone(), &self.key.namespace);
-        if api.get_metadata_opt(&name).await?.is_none() {
-            return Ok(false);
-        }
-        delete::<k8s_openapi::api::networking::v1::NetworkPolicy>(client, &self.key.namespace, &name).await?;
-        Ok(true)
+        delete_own::<NetworkPolicy>(client, &metadata(cluster, names::shared(&self.key.name))).await
     }
 
     async fn apply_brokers(

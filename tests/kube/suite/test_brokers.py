@@ -336,6 +336,16 @@ def test_the_network_policy_goes_and_comes_with_the_spec(shop):
     assert there()
     shop.kubectl("patch brokercluster main --type merge -p '{\"spec\":{\"networkPolicy\":{\"enabled\":false}}}'")
     until("there is no policy", lambda: not there())
+    # Whoever has policies of their own may call one so.
+    shop.apply(json.dumps({
+        "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "main-broker"},
+        "spec": {"podSelector": {"matchLabels": {"mine": "yes"}}},
+    }))  # fmt: skip
+    shop.kubectl("patch brokercluster main --type merge -p '{\"spec\":{\"config\":{\"log.retention.ms\":7100000}}}'")
+    described = lambda: shop.tool("kafka-configs --describe --entity-type brokers --entity-default")
+    until(described, lambda: "log.retention.ms=7100000" in described())
+    assert there(), "it is not the operator's"
+    shop.kubectl("delete networkpolicy main-broker")
     shop.kubectl("patch brokercluster main --type merge -p '{\"spec\":{\"networkPolicy\":null}}'")
     until("there is one", there)
 

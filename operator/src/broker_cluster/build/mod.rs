@@ -16,7 +16,8 @@ use super::ValidatedCluster;
 use super::names::labels;
 
 /// Metadata of a child: its labels, and whose it is.
-fn metadata(cluster: &ValidatedCluster, name: String) -> ObjectMeta {
+#[must_use]
+pub fn metadata(cluster: &ValidatedCluster, name: String) -> ObjectMeta {
     ObjectMeta {
         name: Some(name),
         namespace: Some(cluster.key.namespace.clone()),

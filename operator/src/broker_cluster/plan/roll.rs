@@ -82,12 +82,16 @@ pub fn next(pods: &[PodState], cluster: Option<&ClusterState>) -> Step {
     if let Some(leaving) = pods.iter().find(|pod| pod.terminating) {
         return Step::Wait(format!("broker {} is stopping", leaving.broker));
     }
-    if let Some(starting) = pods.iter().find(|pod| !pod.ready && pod.up_to_date) {
-        return Step::Wait(format!("broker {} was restarted and does not serve yet", starting.broker));
-    }
-    // A broker that does not serve loses nothing, and may fail because of what the new settings mend.
-    if let Some(broken) = outdated.iter().find(|pod| !pod.ready) {
+    let starting = pods.iter().find(|pod| !pod.ready && pod.up_to_date);
+    // A broker that does not serve loses nothing, and may fail because of what the new settings mend. It may also serve
+    // again in a moment: while others do, and one was just restarted, it could be the second that does not.
+    let broken = outdated.iter().find(|pod| !pod.ready);
+    let any_serves = pods.iter().any(|pod| pod.ready);
+    if let Some(broken) = broken.filter(|_| starting.is_none() || !any_serves) {
         return Step::Restart(broken.broker);
+    }
+    if let Some(starting) = starting {
+        return Step::Wait(format!("broker {} was restarted and does not serve yet", starting.broker));
     }
     match cluster {
         None => Step::Wait("the brokers cannot be asked which of them may be restarted".to_owned()),
@@ -209,6 +213,9 @@ mod tests {
     #[test]
     fn a_broker_that_fails_is_replaced_first() {
         let pods = [pod(0, false, true), pod(1, false, false), pod(2, false, true)];
+        assert_eq!(next(&pods, None), Step::Restart(1));
+        // Of brokers that all fail none waits for another, which cannot serve without a quorum.
+        let pods = [pod(0, true, false), pod(1, false, false), pod(2, false, false)];
         assert_eq!(next(&pods, None), Step::Restart(1));
         // It may serve again in a moment, and then there would be two that do not.
         let pods = [pod(0, true, false), pod(1, false, false), pod(2, false, true)];
