@@ -76,8 +76,7 @@ impl Statuses {
         let patch = json!({
             "apiVersion": K::api_version(&()),
             "kind": K::kind(&()),
-            // Not onto another one of that name, which was made meanwhile.
-            "metadata": { "name": name, "uid": object.uid() },
+            "metadata": { "name": name },
             "status": after,
         });
         let api: Api<K> = Api::namespaced(client.clone(), &object.namespace().unwrap_or_default());
@@ -87,7 +86,10 @@ impl Statuses {
             Err(error) if super::error::is_not_found(&error) => return Ok(()),
             Err(error) => return Err(error),
         };
-        if let Ok(status) = serde_json::to_string(after) {
+        // Of another one of that name, which was made meanwhile, the next pass says what it is.
+        if patched.uid() == object.uid()
+            && let Ok(status) = serde_json::to_string(after)
+        {
             self.note(object, &patched, status);
         }
         Ok(())

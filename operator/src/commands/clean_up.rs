@@ -38,6 +38,10 @@ pub(super) struct CleanUpArgs {
 
 pub(super) async fn run(args: CleanUpArgs) -> anyhow::Result<ExitCode> {
     let client = Client::try_default().await.context("there is no way to the Kubernetes API")?;
+    anyhow::ensure!(
+        !args.keep_lease || Scope::of(&args.watch_namespaces) != [Scope::All],
+        "--keep-lease needs the namespaces that the operator has left"
+    );
     if !args.keep_lease {
         delete_lease(&client, &args).await?;
     }

@@ -61,12 +61,14 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let at = || format!("HTTP on {}", args.http_listen);
     let listener = http::listen(args.http_listen).await.with_context(at)?;
     let mut config = Config::infer().await.context("there is no way to the Kubernetes API")?;
-    // Watches and reconciles wait by themselves and say why; kube's own attempts take minutes in silence.
+    let patient = Client::try_from(config.clone()).context("no client for the Kubernetes API")?;
+    // Watches and reconciles wait by themselves and say why; kube's own attempts take minutes in silence. Events and
+    // definitions have nobody else to try again.
     config.default_retry = false;
     let for_lease = leader::client(config.clone()).context("no client for the Kubernetes API")?;
     let client = Client::try_from(config).context("no client for the Kubernetes API")?;
     let identity = args.identity.clone().unwrap_or_else(|| format!("{:016x}", fastrand::u64(..)));
-    let context = Arc::new(make_context(&args, client.clone(), identity.clone())?);
+    let context = Arc::new(make_context(&args, client, patient.clone(), identity.clone())?);
     let (readiness, pulse) = (Readiness::default(), Pulse::default());
     let serving = {
         let (context, readiness, pulse) = (Arc::clone(&context), readiness.clone(), pulse.clone());
@@ -74,7 +76,7 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     };
     let work = async {
         tokio::select! {
-            there = definitions(&client, args.install_crds) => there?,
+            there = definitions(&patient, args.install_crds) => there?,
             () = stop.cancelled() => return Ok(()),
         }
         lead(&args, for_lease, &identity, context, &readiness, &stop).await
@@ -140,13 +142,18 @@ async fn lead(
     Ok(())
 }
 
-fn make_context(args: &RunArgs, client: Client, identity: String) -> anyhow::Result<Context> {
+fn make_context(
+    args: &RunArgs,
+    client: Client,
+    for_events: Client,
+    identity: String,
+) -> anyhow::Result<Context> {
     let (directory, bells) = (Arc::new(Directory::default()), Arc::new(Bells::default()));
     Ok(Context {
         links: Links::new(Arc::clone(&directory), Arc::clone(&bells)),
         directory,
         bells,
-        reporter: Reporter::new(client.clone(), Some(identity)),
+        reporter: Reporter::new(for_events, Some(identity)),
         metrics: Metrics::new()?,
         attempts: Default::default(),
         statuses: Default::default(),

@@ -41,12 +41,23 @@ pub(super) struct Poller {
     bell: Bell,
     times: RecordTimes,
     round: u64,
+    /// Topics that the client knows and nobody watched in the last round.
+    unused: BTreeSet<Arc<str>>,
 }
 
 impl Poller {
     pub(super) fn new(admin: Admin, scraper: Option<Scraper>, state: Arc<Mutex<State>>, bell: Bell) -> Self {
         let (patient, admin) = (admin.clone(), admin.within(POLL_TIMEOUT));
-        Self { patient, admin, scraper, state, bell, times: RecordTimes::default(), round: 0 }
+        Self {
+            patient,
+            admin,
+            scraper,
+            state,
+            bell,
+            times: RecordTimes::default(),
+            round: 0,
+            unused: BTreeSet::new(),
+        }
     }
 
     pub(super) async fn run(mut self, hurry: Arc<Notify>, stop: CancellationToken) {
@@ -81,8 +92,9 @@ impl Poller {
         true
     }
 
-    /// What the client knows of topics that nobody watches any more.
-    fn forget_topics(&self) {
+    /// What the client knows of topics that nobody watches any more. One that is looked at for the first time is in the
+    /// client before it is watched.
+    fn forget_topics(&mut self) {
         let mut used = BTreeSet::<Arc<str>>::new();
         {
             let state = self.state.lock();
@@ -97,7 +109,10 @@ impl Poller {
                 }));
             }
         }
-        self.admin.client().retain_topics(|name| used.contains(name));
+        let view = self.admin.client().cluster();
+        let unused = view.topics.keys().filter(|name| !used.contains(*name)).cloned();
+        let before = std::mem::replace(&mut self.unused, unused.collect());
+        self.admin.client().retain_topics(|name| !before.contains(name) || used.contains(name));
     }
 
     fn cluster_answered(&self, seen: cluster::ClusterObservation) {
