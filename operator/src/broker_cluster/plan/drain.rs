@@ -1,4 +1,5 @@
-//! Where the replicas of brokers that are to leave go: a broker is taken away only when it holds nothing.
+//! How brokers leave: their replicas move to those that stay, then the quorum lets go of the voter, then the pod goes. A
+//! broker is taken away only when it holds nothing and votes on nothing.
 //! For the day when a cluster has several brokers; until then nobody asks.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +23,65 @@ pub struct Reassignment {
     /// All its replicas then; those that stay keep their place, so the preferred leader moves only when it
     /// leaves.
     pub replicas: Vec<i32>,
+}
+
+/// A cluster that is to become smaller.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Shrinking {
+    /// Brokers that leave and whose pods are there.
+    pub leaving: BTreeSet<i32>,
+    /// Brokers that stay.
+    pub staying: Vec<Destination>,
+    /// All partitions.
+    pub partitions: Vec<ReplicaSet>,
+    /// Those that are being moved (`ListPartitionReassignments`).
+    pub moving: BTreeSet<String>,
+    /// Who votes in the metadata quorum.
+    pub voters: BTreeSet<i32>,
+}
+
+/// What to do next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Nobody is to leave any more.
+    Done,
+    /// Move these replicas.
+    Move(Vec<Reassignment>),
+    /// Look again; why.
+    Wait(String),
+    /// Take the broker out of the quorum (KIP-853).
+    RemoveVoter(i32),
+    /// Take the broker's pod away.
+    TakeAway(i32),
+    /// Nothing will happen until somebody helps; why.
+    Blocked(String),
+}
+
+/// Decides. The last broker leaves first, as a StatefulSet has it, and one voter at a time, so that the quorum keeps its
+/// majority all along.
+#[must_use]
+pub fn next(cluster: &Shrinking) -> Step {
+    let Some(last) = cluster.leaving.last() else { return Step::Done };
+    let plan = match drain(&cluster.partitions, &cluster.staying, &cluster.leaving) {
+        Ok(plan) => plan,
+        Err(reason) => return Step::Blocked(reason),
+    };
+    let (under_way, to_move): (Vec<_>, Vec<_>) =
+        plan.into_iter().partition(|one| cluster.moving.contains(&one.partition));
+    if !to_move.is_empty() {
+        return Step::Move(to_move);
+    }
+    if let Some(first) = under_way.first() {
+        let more = under_way.len() - 1;
+        return Step::Wait(format!("replicas of {} and {more} other partitions are moving", first.partition));
+    }
+    if !cluster.voters.contains(last) {
+        return Step::TakeAway(*last);
+    }
+    if cluster.voters.len() == 1 {
+        return Step::Blocked(format!("broker {last} is the only voter: one that stays has to vote first"));
+    }
+    Step::RemoveVoter(*last)
 }
 
 /// The reassignments that empty the brokers `leaving`. Each replica goes to the broker with the fewest that
@@ -130,6 +190,45 @@ mod tests {
         let partitions = partitions(&[&[0, 1, 2]]);
         let error = drain(&partitions, &staying(&[(0, None), (1, None)]), &[2].into()).unwrap_err();
         assert!(error.contains("t-0") && error.contains("3 replicas"), "{error}");
+    }
+
+    #[test]
+    fn replicas_move_then_the_voter_leaves_then_the_pod_goes() {
+        let mut cluster = Shrinking {
+            leaving: [2, 3].into(),
+            staying: staying(&[(0, None), (1, None)]),
+            partitions: partitions(&[&[2, 0], &[3], &[0, 1]]),
+            voters: [0, 1, 3].into(),
+            ..Shrinking::default()
+        };
+        let Step::Move(plan) = next(&cluster) else { panic!("{:?}", next(&cluster)) };
+        assert_eq!(moves(plan), [("t-0".into(), vec![1, 0]), ("t-1".into(), vec![0])]);
+        cluster.moving = ["t-0".into()].into();
+        let Step::Move(rest) = next(&cluster) else { panic!("{:?}", next(&cluster)) };
+        assert_eq!(moves(rest), [("t-1".into(), vec![0])], "what moves already is not asked for again");
+        cluster.moving.insert("t-1".into());
+        assert!(matches!(next(&cluster), Step::Wait(why) if why.contains("t-0 and 1 other")));
+        (cluster.partitions, cluster.moving) = (partitions(&[&[1, 0], &[0], &[0, 1]]), BTreeSet::new());
+        assert_eq!(next(&cluster), Step::RemoveVoter(3));
+        cluster.voters = [0, 1].into();
+        assert_eq!(next(&cluster), Step::TakeAway(3));
+        cluster.leaving.remove(&3);
+        assert_eq!(next(&cluster), Step::TakeAway(2), "it never voted");
+        cluster.leaving.clear();
+        assert_eq!(next(&cluster), Step::Done);
+    }
+
+    #[test]
+    fn who_cannot_leave_is_told_why() {
+        let only_voter = Shrinking {
+            leaving: [1].into(),
+            staying: staying(&[(0, None)]),
+            voters: [1].into(),
+            ..Shrinking::default()
+        };
+        assert!(matches!(next(&only_voter), Step::Blocked(why) if why.contains("only voter")));
+        let full = Shrinking { partitions: partitions(&[&[0, 1]]), ..only_voter };
+        assert!(matches!(next(&full), Step::Blocked(why) if why.contains("t-0")));
     }
 
     #[test]
