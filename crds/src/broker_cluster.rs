@@ -76,8 +76,9 @@ pub struct BrokerClusterSpec {
     /// time is enforced: when somebody changes it for all brokers by other means, it is set back, and one
     /// that is absent here goes back to its default. What is set for one broker alone is left, and wins. A
     /// setting that running brokers do not know is refused; a value that they cannot start with keeps them
-    /// from serving once they are restarted: the status says which, and the next spec mends it. The operator itself sets node.id, broker.id, cluster.id,
-    /// process.roles, the listeners, the log directories, http.listen and broker.rack, and refuses them here.
+    /// from serving once they are restarted: the status says which, and the next spec mends it. The operator
+    /// itself sets node.id, broker.id, cluster.id, process.roles, the listeners, the log directories,
+    /// http.listen and broker.rack, and refuses them here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "crate::schema::settings")]
     pub config: Option<BTreeMap<String, Scalar>>,

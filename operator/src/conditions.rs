@@ -23,6 +23,8 @@ pub const RACK_KNOWN: &str = "RackKnown";
 
 /// The reason where the cluster does not answer.
 pub const CLUSTER_NOT_READY: &str = "ClusterNotReady";
+/// The reason where the cluster's resource does not fit its type.
+pub const CLUSTER_UNREADABLE: &str = "ClusterUnreadable";
 /// The reason where another resource has what this one wants.
 pub const RESOURCE_CONFLICT: &str = "ResourceConflict";
 

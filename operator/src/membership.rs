@@ -8,7 +8,7 @@ use kube::{Api, Client};
 use millrace_crds::BrokerCluster;
 
 use crate::api::error::{ReconcileError, is_forbidden};
-use crate::conditions::{CLUSTER_NOT_READY, READY, RESOURCE_CONFLICT, Verdict};
+use crate::conditions::{CLUSTER_NOT_READY, CLUSTER_UNREADABLE, READY, RESOURCE_CONFLICT, Verdict};
 use crate::context::Context;
 use crate::directory::{Claims, ClusterEntry, Want};
 use crate::kafka::link::{Health, Link};
@@ -37,7 +37,7 @@ pub fn admitted(
     let cluster = context.directory.cluster(&want.cluster);
     if cluster.is_none() && context.directory.is_unreadable(&want.cluster) {
         let message = unreadable(&want.cluster);
-        return Err(Denied::Verdict(Verdict::no(READY, "ClusterUnreadable", message)));
+        return Err(Denied::Verdict(Verdict::no(READY, CLUSTER_UNREADABLE, message)));
     }
     let cluster = belongs(cluster, object, &want.cluster).map_err(Denied::Verdict)?;
     if let Some(owner) = claims.owner(want, Some(&cluster))

@@ -20,7 +20,7 @@ use super::status::{Ingredients, observed};
 use super::validate::{ValidatedGroup, ValidatedReset, validate};
 use crate::api::error::ReconcileError;
 use crate::api::finalizer;
-use crate::conditions::{READY, Verdict};
+use crate::conditions::{CLUSTER_NOT_READY, CLUSTER_UNREADABLE, READY, Verdict};
 use crate::context::Context;
 use crate::directory::Want;
 use crate::kafka::connect::explained;
@@ -89,7 +89,10 @@ impl Pass<'_, ConsumerGroup> {
 
     /// Not possible until the resource, the cluster or another resource changes.
     async fn turn_down(&self, verdict: Verdict) -> Result<Action, ReconcileError> {
-        self.context.scaling.targets.forget(&self.key);
+        // An outage passes, and the Deployment is the group's before and after it.
+        if ![CLUSTER_NOT_READY, CLUSTER_UNREADABLE].contains(&verdict.reason) {
+            self.context.scaling.targets.forget(&self.key);
+        }
         self.refuse(verdict).await?;
         Ok(Action::requeue(SETTLED))
     }

@@ -8,8 +8,7 @@ use super::reset::Move;
 use super::{ValidatedGroup, history};
 use crate::conditions::{LAGGING, OFFSETS_RESET, READY, Verdict, find, is_true, merged};
 use crate::kafka::connect::explained;
-use crate::kafka::groups::GroupObservation;
-use crate::kafka::groups::STABLE;
+use crate::kafka::groups::{GroupObservation, STABLE};
 use crate::kafka::rates::steady;
 use crate::problem::Problem;
 
